@@ -1,0 +1,58 @@
+//! The tables that every service has: its journal, and the answers to calls.
+
+use sea_orm_migration::{prelude::*, schema::{big_integer, binary, string, text}};
+
+pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(CreateJournal)]
+}
+
+struct CreateJournal;
+
+impl MigrationName for CreateJournal {
+    fn name(&self) -> &'static str {
+        "m0001_create_journal"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateJournal {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("journal_entry")
+                    .col(big_integer("position").primary_key())
+                    .col(big_integer("time"))
+                    .col(string("caller"))
+                    .col(string("permission"))
+                    .col(string("method"))
+                    .col(string("call_id"))
+                    .col(string("resource"))
+                    .col(string("event_type"))
+                    .col(binary("event"))
+                    .col(binary("salt"))
+                    .col(binary("leaf_hash"))
+                    .col(string("institution"))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(Index::create().name("journal_entry_resource").table("journal_entry").col("resource").to_owned())
+            .await?;
+        manager
+            .create_table(Table::create().table("journal_origin").col(big_integer("epoch").primary_key()).col(string("origin")).to_owned())
+            .await?;
+        manager
+            .create_table(
+                Table::create()
+                    .table("idempotency")
+                    .col(text("key").primary_key())
+                    .col(binary("request_hash"))
+                    .col(binary("answer"))
+                    .col(big_integer("position"))
+                    .col(big_integer("time"))
+                    .to_owned(),
+            )
+            .await
+    }
+}

@@ -1,0 +1,140 @@
+//! Who calls, and where it may do what it asks for.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use tonic::{Request, Status};
+use vigia_proto::{
+    error::Reason,
+    identity::{Role, RoleGrant},
+};
+
+use crate::{clock::Clock, error::Error};
+
+/// What each role may do: the one table. A permission that no role holds is denied to everybody.
+pub const PERMISSIONS: [(Role, &[&str]); 9] = [
+    (Role::Reporter, &["any", "plans.read", "institutions.read", "assignments.read", "obligations.read", "reports.draft", "reports.submit", "reports.read", "compliance.read", "journal.read"]),
+    (Role::Head, &["any", "plans.read", "institutions.read", "assignments.read", "assignments.answer", "obligations.read", "reports.draft", "reports.submit", "reports.read", "compliance.read", "journal.read"]),
+    (Role::Coordinator, &["any", "plans.read", "plans.write", "plans.revise", "institutions.read", "institutions.write", "assignments.read", "assignments.write", "obligations.read", "obligations.manage", "reports.read", "compliance.read"]),
+    (Role::Reviewer, &["any", "plans.read", "institutions.read", "assignments.read", "obligations.read", "reports.read", "reports.review", "compliance.read"]),
+    (Role::Approver, &["any", "plans.read", "plans.approve", "institutions.read", "assignments.read", "obligations.read", "reports.read", "compliance.read"]),
+    (Role::Counterpart, &["any", "plans.read", "institutions.read", "assignments.read", "compliance.read"]),
+    (Role::Auditor, &["any", "plans.read", "institutions.read", "assignments.read", "obligations.read", "reports.read", "compliance.read", "journal.read", "journal.follow", "identity.read"]),
+    (Role::Administrator, &["any", "identity.read", "identity.write"]),
+    (Role::Service, &["any", "plans.read", "institutions.read", "assignments.read", "journal.read", "journal.follow"]),
+];
+
+/// Roles that are held for one institution only.
+pub fn needs_institution(role: Role) -> bool {
+    matches!(role, Role::Reporter | Role::Head | Role::Counterpart)
+}
+
+/// What a principal sees with these permissions is open to all, though it holds them for one institution only.
+const OPEN_TO_HOLDERS: [&str; 4] = ["any", "plans.read", "institutions.read", "compliance.read"];
+
+/// Where a permission holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everywhere.
+    Everywhere,
+    /// For these institutions, as resource names.
+    Institutions(BTreeSet<String>),
+}
+
+/// Where a permission holds for somebody with these roles; none where it does not hold at all.
+pub fn scope_of(permission: &str, grants: &[RoleGrant]) -> Option<Scope> {
+    let mut institutions = BTreeSet::new();
+    for grant in grants {
+        let holds = PERMISSIONS.iter().any(|(role, permissions)| *role == grant.role() && permissions.contains(&permission));
+        if !holds {
+            continue;
+        }
+        if grant.scope.is_empty() && !needs_institution(grant.role()) || OPEN_TO_HOLDERS.contains(&permission) {
+            return Some(Scope::Everywhere);
+        }
+        institutions.insert(grant.scope.clone());
+    }
+    (!institutions.is_empty()).then_some(Scope::Institutions(institutions))
+}
+
+/// Who calls. Only the permission layer makes one, after it has checked the token and the method's permission; what
+/// touches rows asks for it, so unchecked access does not compile.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub(crate) principal: String,
+    pub(crate) grants: Vec<RoleGrant>,
+    pub(crate) permission: String,
+    pub(crate) method: String,
+    pub(crate) scope: Scope,
+    pub(crate) token_id: String,
+    pub(crate) token_expires_at: Timestamp,
+    pub(crate) received_at: Timestamp,
+    pub(crate) clock: Clock,
+}
+
+impl Caller {
+    /// The caller of a request, whose last byte is here now.
+    pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
+        let caller = request.extensions().get::<Self>().cloned();
+        let mut caller = caller.ok_or_else(|| Status::from(Self::unknown()))?;
+        caller.received_at = caller.clock.now();
+        Ok(caller)
+    }
+
+    /// The refusal for who brings no token, or a wrong one. It does not say what was wrong with it.
+    pub(crate) fn unknown() -> Error {
+        Error::refused(
+            Reason::Unauthenticated,
+            "Falta un token válido: pida uno con IssueToken y envíelo como «authorization: Bearer …».",
+            "A valid token is missing: get one with IssueToken and send it as \"authorization: Bearer …\".",
+        )
+    }
+
+    /// `clients/…` or `accounts/…`.
+    pub fn principal(&self) -> &str {
+        &self.principal
+    }
+
+    /// Whether it is a person and not a system.
+    pub fn is_person(&self) -> bool {
+        self.principal.starts_with("accounts/")
+    }
+
+    /// Where the permission that was used holds.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether the permission holds for this institution, given as resource name.
+    pub fn sees(&self, institution: &str) -> bool {
+        match &self.scope {
+            Scope::Everywhere => true,
+            Scope::Institutions(institutions) => institutions.contains(institution),
+        }
+    }
+
+    /// The permission that was used.
+    pub fn permission(&self) -> &str {
+        &self.permission
+    }
+
+    /// The method that is called, as gRPC path.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The roles it holds.
+    pub fn grants(&self) -> &[RoleGrant] {
+        &self.grants
+    }
+
+    /// The id of its token and when that ends.
+    pub fn token(&self) -> (&str, Timestamp) {
+        (&self.token_id, self.token_expires_at)
+    }
+
+    /// When the request's last byte was here, in domain time.
+    pub fn received_at(&self) -> Timestamp {
+        self.received_at
+    }
+}

@@ -1,0 +1,4 @@
+//! The tables that every service has.
+pub(crate) mod idempotency;
+pub(crate) mod journal_entry;
+pub(crate) mod journal_origin;

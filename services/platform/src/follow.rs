@@ -1,0 +1,129 @@
+//! Following another service's journal: entry by entry, from the first one on, into state that lives in memory.
+
+use std::{sync::Arc, time::Duration};
+
+use http::uri::PathAndQuery;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tonic::{Request, Status, client::Grpc};
+use tonic_prost::ProstCodec;
+use vigia_proto::{error::Reason, journal::{Entry, SubscribeRequest, SubscribeResponse}};
+
+use crate::{Area, clock::instant, error::Error, peer::Peer};
+
+/// How long to wait before a broken stream is taken up again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// How far a journal is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// The last entry taken in.
+    pub position: i64,
+    /// No entry with a time up to this one will come any more.
+    pub closed_at: Timestamp,
+    /// Whether the source's clock was set.
+    pub simulated: bool,
+}
+
+/// A journal that is followed. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Follow {
+    area: Area,
+    state: watch::Receiver<Followed>,
+    _task: Arc<Stop>,
+}
+
+#[derive(Debug)]
+struct Stop(tokio::task::AbortHandle);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Follow {
+    /// Begins to follow: `take` gets every entry, in order.
+    pub fn start(area: Area, peer: Peer, mut take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Self {
+        let (sender, state) = watch::channel(Followed { position: 0, closed_at: Timestamp::MIN, simulated: false });
+        let task = tokio::spawn(async move {
+            loop {
+                if let Err(status) = follow(area, &peer, &sender, &mut take).await {
+                    tracing::debug!(%area, %status, "journal stream broke");
+                    if status.code() == tonic::Code::OutOfRange || status.code() == tonic::Code::DataLoss {
+                        // A journal that is shorter than what was seen, or that can't be read: going on would be a lie.
+                        tracing::error!(%area, %status, "stopped following");
+                        return;
+                    }
+                }
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        });
+        Self { area, state, _task: Arc::new(Stop(task.abort_handle())) }
+    }
+
+    /// Whose journal it is.
+    pub fn area(&self) -> Area {
+        self.area
+    }
+
+    /// How far it is followed.
+    pub fn now(&self) -> Followed {
+        *self.state.borrow()
+    }
+
+    /// Waits until entry `position` is taken in.
+    pub async fn wait_position(&self, position: i64, patience: Duration) -> Result<(), Error> {
+        self.wait(patience, |followed| followed.position >= position).await
+    }
+
+    /// Waits until the journal is closed at `t`.
+    pub async fn wait_closed(&self, t: Timestamp, patience: Duration) -> Result<(), Error> {
+        self.wait(patience, |followed| followed.closed_at >= t).await
+    }
+
+    async fn wait(&self, patience: Duration, mut until: impl FnMut(&Followed) -> bool) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        match tokio::time::timeout(patience, state.wait_for(|followed| until(followed))).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Error::refused(
+                Reason::NotClosedYet,
+                format!("La bitácora de {} aún no llega hasta ahí: intente de nuevo.", self.area),
+                format!("The journal of {} has not come that far yet: try again.", self.area),
+            )),
+        }
+    }
+}
+
+async fn follow(
+    area: Area,
+    peer: &Peer,
+    sender: &watch::Sender<Followed>,
+    take: &mut (impl FnMut(&Entry) -> Result<(), Error> + Send),
+) -> Result<(), Status> {
+    let name = area.name();
+    let service = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+    let path = PathAndQuery::try_from(format!("/vigia.{name}.v1.{service}JournalService/Subscribe")).map_err(|_| Status::internal("path"))?;
+    let mut client = Grpc::new(peer.clone());
+    client.ready().await?;
+    let request = Request::new(SubscribeRequest { after_position: sender.borrow().position });
+    let codec = ProstCodec::<SubscribeRequest, SubscribeResponse>::default();
+    let mut batches = client.server_streaming(request, path, codec).await?.into_inner();
+    while let Some(batch) = batches.message().await? {
+        let mut followed = *sender.borrow();
+        for entry in &batch.entries {
+            if entry.position != followed.position + 1 {
+                return Err(Status::data_loss(format!("entry {} follows {}", entry.position, followed.position)));
+            }
+            take(entry).map_err(|error| Status::data_loss(format!("entry {}: {:?}", entry.position, error.reason())))?;
+            followed.position = entry.position;
+            sender.send_replace(followed);
+        }
+        followed.simulated = batch.origin.ends_with("/simulated");
+        if let Some(closed_at) = batch.closed_at.as_ref().and_then(instant) {
+            followed.closed_at = followed.closed_at.max(closed_at);
+        }
+        sender.send_replace(followed);
+    }
+    Ok(())
+}

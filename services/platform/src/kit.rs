@@ -1,0 +1,137 @@
+//! What every service is given: database, clock, its own copy of the grants, and the journals that it follows.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tonic::service::Routes;
+use vigia_proto::{
+    error::Reason,
+    identity::{GetJwksRequest, token_service_client::TokenServiceClient},
+    journal::Entry,
+};
+
+use crate::{
+    Area,
+    clock::Clock,
+    db::Db,
+    error::{Error, Faults},
+    follow::Follow,
+    grants::Grants,
+    guard::Guarded,
+    peer::{Peer, Route},
+    token::Verifier,
+};
+
+/// How long a call waits for a journal that the caller has already seen further.
+const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a service can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database refuses.
+    #[error("database: {0}")]
+    Database(#[from] sea_orm::DbErr),
+    /// A service that is needed does not answer.
+    #[error("peer: {0}")]
+    Peer(#[from] tonic::Status),
+    /// Something else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<Error> for StartError {
+    fn from(error: Error) -> Self {
+        Self::Other(tonic::Status::from(error).message().to_owned())
+    }
+}
+
+/// What a service stands on. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Kit {
+    /// Its database.
+    pub db: Db,
+    /// Domain time.
+    pub clock: Clock,
+    /// Verifies tokens.
+    pub verifier: Verifier,
+    /// Who holds which role.
+    pub grants: Grants,
+    follows: Arc<RwLock<Vec<Follow>>>,
+}
+
+impl Kit {
+    /// A kit over a database. The grants are empty until identity is followed.
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self { db, clock, verifier: Verifier::default(), grants: Grants::default(), follows: Arc::default() }
+    }
+
+    /// Takes the keys from identity and follows its journal for the grants: every service but identity itself.
+    pub async fn trust(&self, identity: Route, peer: Peer) -> Result<(), StartError> {
+        let answer = TokenServiceClient::new(identity).get_jwks(GetJwksRequest {}).await?.into_inner();
+        if !self.verifier.set_keys(&answer.jwks_json) {
+            return Err(StartError::Other("identity has no keys".into()));
+        }
+        let (grants, verifier) = (self.grants.clone(), self.verifier.clone());
+        self.follow(Area::Identity, peer, move |entry| Ok(grants.apply(entry, &verifier)?));
+        Ok(())
+    }
+
+    /// Follows another service's journal from its first entry on.
+    pub fn follow(&self, area: Area, peer: Peer, take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Follow {
+        let follow = Follow::start(area, peer, take);
+        self.follows.write().unwrap_or_else(PoisonError::into_inner).push(follow.clone());
+        follow
+    }
+
+    /// The journals that are followed for what they say (not identity's, which is followed for the grants).
+    pub fn followed(&self) -> Vec<Follow> {
+        self.follows.read().unwrap_or_else(PoisonError::into_inner).iter().filter(|follow| follow.area() != Area::Identity).cloned().collect()
+    }
+
+    /// Waits until this service has seen the positions that a caller has: `plans:12,assignments:3`. Journals that it
+    /// does not follow are passed over.
+    pub(crate) async fn wait_at_least(&self, positions: &str) -> Result<(), Error> {
+        for part in positions.split(',').take(Area::ALL.len() * 2) {
+            let parsed = part.trim().split_once(':').and_then(|(area, position)| Some((Area::of(area)?, position.parse::<i64>().ok()?)));
+            let Some((area, position)) = parsed else {
+                let mut faults = Faults::new();
+                faults.add("vigia-at-least", "debe ser como plans:12,assignments:3", "must be like plans:12,assignments:3");
+                return faults.done();
+            };
+            let follow = self.follows.read().unwrap_or_else(PoisonError::into_inner).iter().find(|follow| follow.area() == area).cloned();
+            if let Some(follow) = follow {
+                follow.wait_position(position, AT_LEAST_PATIENCE).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The instant that an answer is as of: the one asked for, once all followed journals are closed at it; without one
+    /// the newest at which they are.
+    pub async fn as_of(&self, asked: Option<jiff::Timestamp>) -> Result<jiff::Timestamp, Error> {
+        let followed = self.followed();
+        let Some(t) = asked else {
+            return Ok(followed.iter().map(|follow| follow.now().closed_at).min().unwrap_or_else(|| self.clock.now()));
+        };
+        if t > self.clock.now() {
+            return Err(Error::refused(
+                Reason::AsOfInFuture,
+                format!("{t} aún no llega: pregunte por un instante pasado."),
+                format!("{t} lies in the future: ask for an instant that has passed."),
+            )
+            .with("as_of", t.to_string()));
+        }
+        for follow in followed {
+            follow.wait_closed(t, AT_LEAST_PATIENCE).await?;
+        }
+        Ok(t)
+    }
+
+    /// The service's routes behind the permission layer, with its journal beside them.
+    pub fn guard(&self, routes: Routes) -> Guarded {
+        let routes = crate::journal_service::add(routes, self.clone());
+        Guarded { kit: self.clone(), routes: routes.prepare() }
+    }
+}

@@ -1,0 +1,36 @@
+//! What every service shares: server, caller and permissions, database, journal, errors, paging.
+//!
+//! A handler parses, takes its [`caller::Caller`], asks a rule, writes in one [`db::Change`], and answers.
+
+mod area;
+pub mod caller;
+pub mod clock;
+pub mod db;
+pub mod decimal;
+mod entities;
+pub mod error;
+pub mod facts;
+pub mod follow;
+pub mod grants;
+pub mod guard;
+pub mod journal;
+mod journal_service;
+pub mod kit;
+pub mod name;
+pub mod page;
+pub mod peer;
+pub mod plan_changes;
+pub mod server;
+pub mod token;
+
+pub use area::Area;
+pub use caller::{Caller, Scope};
+pub use clock::{Clock, from_micros, instant, micros, timestamp};
+pub use db::{Change, Db, Durability};
+pub use error::{Error, Faults};
+pub use follow::Follow;
+pub use guard::Guarded;
+pub use kit::{Kit, StartError};
+pub use name::new_id;
+pub use page::{Filter, Page, check_etag, etag};
+pub use peer::{Peer, Route, TokenSource};

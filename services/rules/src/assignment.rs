@@ -1,0 +1,67 @@
+//! How an assignment stands by what was recorded (VERDICTS, "Obligation of an assignment").
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::facts::{Assignment, Desk, DeskEvent, Made, Resolution};
+
+/// An assignment by the facts that a caller knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing<'f> {
+    pub(crate) assignment: &'f Assignment,
+    /// When it was accepted, by a hand-over by itself, or by the confirmation of a contested one.
+    pub(crate) accepted_at: Option<Timestamp>,
+    /// Contested, and not resolved.
+    pub(crate) is_contested: bool,
+    /// Contested, and taken back.
+    pub(crate) is_withdrawn: bool,
+    last_day: Option<Date>,
+}
+
+impl Standing<'_> {
+    /// Neither accepted nor contested nor taken back: silence.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.accepted_at.is_none() && !self.is_contested && !self.is_withdrawn
+    }
+
+    /// Whether its days hold this one.
+    pub(crate) fn is_in_force_on(&self, day: Date) -> bool {
+        self.assignment.from <= day && self.last_day.is_none_or(|last| day <= last)
+    }
+}
+
+/// How an assignment stands by the facts whose time of recording is `known`.
+pub(crate) fn standing(desk: &Desk, known: impl Fn(Timestamp) -> bool) -> Option<Standing<'_>> {
+    let Made { entry, assignment, handed_from } = desk.made.as_ref()?;
+    if !known(entry.recorded_at) {
+        return None;
+    }
+    let mut standing = Standing {
+        assignment,
+        accepted_at: handed_from.map(|_| entry.recorded_at),
+        is_contested: false,
+        is_withdrawn: false,
+        last_day: assignment.last_day,
+    };
+    for (entry, event) in &desk.events {
+        if !known(entry.recorded_at) {
+            break;
+        }
+        match event {
+            DeskEvent::Accepted | DeskEvent::Resolved(Resolution::Confirmed) => {
+                standing.accepted_at.get_or_insert(entry.recorded_at);
+                standing.is_contested = false;
+                standing.is_withdrawn = false;
+            }
+            // Who has accepted cannot take it back by contesting: that would unmake what is owed.
+            DeskEvent::Contested => standing.is_contested = standing.accepted_at.is_none(),
+            DeskEvent::Resolved(Resolution::Withdrawn) => {
+                standing.accepted_at = None;
+                standing.is_contested = false;
+                standing.is_withdrawn = true;
+            }
+            DeskEvent::Ended(last_day) => standing.last_day = Some(*last_day),
+        }
+    }
+    Some(standing)
+}

@@ -1,0 +1,167 @@
+//! Which plan acts when (VERDICTS, "Revisions", and the calendar's part of "Periods").
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::calendar::Calendar;
+use crate::facts::{Entry, Facts};
+use crate::names::{ActionId, ComponentId};
+use crate::period::Period;
+use crate::plan::{Action, Plan};
+
+/// One version of the whole plan, from an instant on.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    pub(crate) acts_from: Timestamp,
+    pub(crate) effective_on: Date,
+    pub(crate) entry: Entry,
+    pub(crate) plan: Arc<Plan>,
+    actions: HashMap<ActionId, usize>,
+    parents: HashMap<ComponentId, Option<ComponentId>>,
+}
+
+impl Version {
+    pub(crate) fn new(acts_from: Timestamp, effective_on: Date, entry: Entry, plan: Arc<Plan>) -> Self {
+        let actions = plan.actions.iter().enumerate();
+        let actions = actions.map(|(i, action)| (action.id.clone(), i)).collect();
+        let components = plan.components.iter();
+        let parents = components.map(|part| (part.id.clone(), part.parent.clone())).collect();
+        Self { acts_from, effective_on, entry, plan, actions, parents }
+    }
+
+    pub(crate) fn action(&self, id: &ActionId) -> Option<&Action> {
+        self.actions.get(id).map(|&i| &self.plan.actions[i])
+    }
+
+    /// Whether a component is another or stands below it.
+    pub(crate) fn stands_under(&self, component: &ComponentId, above: &ComponentId) -> bool {
+        let mut at = Some(component);
+        for _ in 0..=self.parents.len() {
+            match at {
+                None => return false,
+                Some(id) if id == above => return true,
+                Some(id) => at = self.parents.get(id).and_then(Option::as_ref),
+            }
+        }
+        false
+    }
+
+    /// Whether it acts, and is on record, as of t.
+    fn is_known(&self, t: Timestamp) -> bool {
+        self.acts_from <= t && self.entry.recorded_at <= t
+    }
+
+    /// Whether it began to act, and was on record, before an instant.
+    fn was_known_before(&self, instant: Timestamp) -> bool {
+        self.acts_from < instant && self.entry.recorded_at < instant
+    }
+}
+
+/// The plan as of an instant, and what stood when its periods ended.
+#[derive(Debug)]
+pub(crate) struct InForce<'f> {
+    pub(crate) facts: &'f Facts,
+    pub(crate) t: Timestamp,
+    /// The day of t.
+    pub(crate) today: Date,
+    /// Those that act, the last of them now; never empty.
+    versions: Vec<&'f Version>,
+}
+
+/// A period of the plan, and what holds for it.
+#[derive(Debug)]
+pub(crate) struct Terms<'f> {
+    pub(crate) period: Period,
+    pub(crate) first_day: Date,
+    pub(crate) last_day: Date,
+    /// The end of its last day, at midnight.
+    pub(crate) ends_at: Timestamp,
+    /// The calendar due instant.
+    pub(crate) due_at: Timestamp,
+    pub(crate) calendar: Cow<'f, Calendar>,
+    /// The version by which it is owed; none where the plan was a draft until the period's end.
+    pub(crate) owed_by: Option<&'f Version>,
+}
+
+impl<'f> InForce<'f> {
+    /// None as long as no version acts: the plan is a draft.
+    pub(crate) fn at(facts: &'f Facts, t: Timestamp) -> Option<Self> {
+        let versions: Vec<_> = facts.versions.iter().filter(|version| version.is_known(t)).collect();
+        let today = versions.last()?.plan.calendar.day_of(t);
+        Some(Self { facts, t, today, versions })
+    }
+
+    pub(crate) fn now(&self) -> &'f Version {
+        self.versions[self.versions.len() - 1]
+    }
+
+    pub(crate) fn plan(&self) -> &'f Plan {
+        &self.now().plan
+    }
+
+    /// The last version that has an action: what was removed keeps its place in the tree.
+    pub(crate) fn last_with(&self, action: &ActionId) -> Option<(&'f Version, &'f Action)> {
+        let mut versions = self.versions.iter().rev();
+        versions.find_map(|version| version.action(action).map(|action| (*version, action)))
+    }
+
+    /// The end that the plan first set for an action.
+    pub(crate) fn first_end(&self, action: &ActionId) -> Option<Date> {
+        self.versions.iter().find_map(|version| version.action(action)).map(|action| action.end)
+    }
+
+    /// What holds for a period, if the plan has it.
+    ///
+    /// The calendar is the first version's, with every change of a revision whose effective day is
+    /// not after the period's first day. A revision that began to act after the period's end does
+    /// not reach back to it, whatever its effective day: what the period owes, and until when,
+    /// stands. Only extensions move it then.
+    pub(crate) fn terms(&self, period: Period) -> Option<Terms<'f>> {
+        let (first_day, last_day) = (period.first_day(), period.last_day());
+        let first = self.versions[0];
+        let mut calendar = Cow::Borrowed(&first.plan.calendar);
+        let mut ends_at = calendar.end_of(last_day);
+        let mut owed_by = first.was_known_before(ends_at).then_some(first);
+        let mut before = first;
+        for &version in &self.versions[1..] {
+            if version.was_known_before(ends_at) {
+                owed_by = Some(version);
+                let (old, new) = (&before.plan.calendar, &version.plan.calendar);
+                if version.effective_on <= first_day && old != new {
+                    calendar.to_mut().take_changes(old, new);
+                    ends_at = calendar.end_of(last_day);
+                }
+            }
+            before = version;
+        }
+        let plan = &owed_by.unwrap_or(first).plan;
+        let has = calendar.frequency == period.frequency() && period.touches(plan.start, plan.end);
+        has.then(|| Terms {
+            period,
+            first_day,
+            last_day,
+            ends_at,
+            due_at: calendar.due_at(period),
+            calendar,
+            owed_by,
+        })
+    }
+
+    /// All periods of the plan as of t, in order.
+    pub(crate) fn periods(&self) -> Vec<Terms<'f>> {
+        let mut periods = BTreeSet::new();
+        let mut spans = Vec::new();
+        for version in &self.versions {
+            let span = (version.plan.calendar.frequency, version.plan.start, version.plan.end);
+            if !spans.contains(&span) {
+                spans.push(span);
+                periods.extend(span.0.periods(span.1, span.2));
+            }
+        }
+        periods.into_iter().filter_map(|period| self.terms(period)).collect()
+    }
+}

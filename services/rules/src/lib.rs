@@ -1,0 +1,44 @@
+//! The law of Vigía: periods, due instants, obligations, verdicts, scorecards, as VERDICTS.md
+//! gives them (rules 1).
+//!
+//! Everything is a pure function of the [`Facts`] of one plan and an instant t; what was recorded
+//! after t does not exist. There is one file for each heading of VERDICTS.md: start with
+//! [`obligation`], then [`indicator`], [`action`] and [`scorecard`].
+//!
+//! **Invariant:** no I/O, no clock, no database, no tonic; no text in a human language except
+//! errors meant for developers. Verdicts carry values ([`finding`]), callers say them.
+
+pub mod action;
+mod assignment;
+pub mod calendar;
+pub mod exact;
+pub mod facts;
+pub mod finding;
+mod history;
+pub mod indicator;
+pub mod names;
+pub mod obligation;
+pub mod period;
+pub mod plan;
+pub mod scorecard;
+
+pub use action::{ActionState, ActionVerdict, Rule, action};
+pub use calendar::{Calendar, Count};
+pub use exact::{Decimal, Exact, Reading};
+pub use facts::{
+    Assignment, Cover, Decision, Entry, Extension, Facts, Position, Report, Resolution, Source, Value,
+};
+pub use finding::{Finding, Remedy};
+pub use indicator::{TrajectoryPoint, trajectory};
+pub use names::{
+    ActionId, AssignmentId, ComponentId, IndicatorId, InstitutionId, MilestoneId, PlanId, TerritoryCode,
+};
+pub use obligation::{
+    Obligation, ObligationState, Refused, Timeliness, extend, obligation, obligations, review, submit, waive,
+};
+pub use period::{Frequency, Period};
+pub use plan::{
+    Across, Action, Aggregation, Component, Direction, Fault, Indicator, Interpolation, Milestone,
+    Plan, Point, Policy, Problem, Role, Suspension, Window, check, measurable,
+};
+pub use scorecard::{Discipline, Scope, Scorecard, Verdicts};
