@@ -30,15 +30,6 @@ impl MigrationTrait for CreatePrincipals {
                     .col(big_integer("created_at"))
                     .to_owned(),
             )
-            .await?;
-        manager
-            .create_table(
-                Table::create()
-                    .table("assertion")
-                    .col(string("id").primary_key())
-                    .col(big_integer("expires_at"))
-                    .to_owned(),
-            )
             .await
     }
 }

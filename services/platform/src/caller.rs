@@ -73,6 +73,21 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Vigía itself, for what is done at its own command line and not by a call: making the first administrator.
+    pub fn vigia(clock: &Clock, command: &str) -> Self {
+        Self {
+            principal: String::new(),
+            grants: Vec::new(),
+            permission: String::new(),
+            method: command.to_owned(),
+            scope: Scope::Everywhere,
+            token_id: String::new(),
+            token_expires_at: Timestamp::MIN,
+            received_at: clock.now(),
+            clock: clock.clone(),
+        }
+    }
+
     /// The caller of a request, whose last byte is here now.
     pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         let caller = request.extensions().get::<Self>().cloned();

@@ -68,7 +68,7 @@ struct Group {
 
 /// Called with committed entries, in order.
 #[derive(Default)]
-struct Observer(Option<Box<dyn FnMut(&Entry) + Send>>);
+struct Observer(Option<Box<dyn FnMut(&Entry) + Send + Sync>>);
 
 impl std::fmt::Debug for Observer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -149,7 +149,7 @@ impl Db {
 
     /// Calls `observe` with every entry from the first on: those that are there now, and each further one before the
     /// call that wrote it is answered. One observer only.
-    pub async fn follow_own(&self, mut observe: impl FnMut(&Entry) + Send + 'static) -> Result<(), Error> {
+    pub async fn follow_own(&self, mut observe: impl FnMut(&Entry) + Send + Sync + 'static) -> Result<(), Error> {
         let mut group = self.0.group.clone().lock_owned().await;
         let mut after = 0;
         loop {

@@ -1,0 +1,2 @@
+//! Identity's tables.
+pub(crate) mod principal;

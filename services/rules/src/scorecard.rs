@@ -1,0 +1,296 @@
+//! Verdicts rolled up (VERDICTS, "Scorecard as of t"): the index in three readings, and reporting
+//! discipline.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use jiff::Timestamp;
+
+use crate::action::{ActionState, ActionVerdict, judge};
+use crate::exact::{Decimal, Reading, weighted_mean};
+use crate::facts::{Assignment, Facts};
+use crate::history::{InForce, Terms};
+use crate::indicator::{Case, Row, rows};
+use crate::names::{ActionId, ComponentId, InstitutionId, TerritoryCode};
+use crate::obligation::{Obligation, ObligationState, Timeliness};
+
+/// What a scorecard is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The whole plan.
+    Plan,
+    /// A component with all below it.
+    Component(ComponentId),
+    /// The actions that an institution leads; the discipline of its own assignments.
+    Institution(InstitutionId),
+    /// Discipline only, by the code's beginning.
+    Territory(TerritoryCode),
+}
+
+/// Verdicts rolled up. Readings are none where there is nothing that has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scorecard {
+    /// Unreported counts as zero.
+    pub strict: Option<Reading>,
+    /// Only what is reported.
+    pub observed: Option<Reading>,
+    /// The share of the weight that `observed` rests on.
+    pub coverage_observed: Option<Reading>,
+    /// Only what is validated.
+    pub validated: Option<Reading>,
+    /// The share of the weight that `validated` rests on.
+    pub coverage_validated: Option<Reading>,
+    /// How its institutions report.
+    pub discipline: Discipline,
+    /// How many of its actions are in each state, those that do not count too.
+    pub actions: BTreeMap<ActionState, usize>,
+}
+
+/// Reporting discipline: counts of obligations not waived with D ≤ t, and what stands beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Discipline {
+    /// Obligations not waived and due.
+    pub owed: usize,
+    /// Of those, how many count as received.
+    pub received: usize,
+    /// Received in time.
+    pub on_time: usize,
+    /// Validated.
+    pub validated: usize,
+    /// Validated, and received in time.
+    pub validated_on_time: usize,
+    /// Received, and saying that there is nothing to report.
+    pub nil: usize,
+    /// Obligations waived at or after D.
+    pub waived_after_due: usize,
+    /// Obligations that an emergency extension moved after they were due.
+    pub extended_after_due: usize,
+    /// Assignments made, those by a hand-over too.
+    pub proposed: usize,
+    /// Of those, accepted.
+    pub accepted: usize,
+    /// Contested and not resolved.
+    pub contested: usize,
+    /// Neither accepted nor contested nor taken back.
+    pub unanswered: usize,
+    /// Lower median delay of what came late, in whole days rounded down.
+    pub median_delay_late_days: Option<i64>,
+    /// Lower median time from a receipt to the first review since the obligation's last opening,
+    /// in whole days rounded down.
+    pub median_delay_review_days: Option<i64>,
+}
+
+/// All verdicts of a plan as of an instant, computed once; scorecards are read from them.
+#[derive(Debug)]
+pub struct Verdicts<'f> {
+    plan: InForce<'f>,
+    periods: Vec<Terms<'f>>,
+    /// The assignments of one action lie side by side.
+    rows: Vec<Row<'f>>,
+    judged: Vec<Judged>,
+    place_of: BTreeMap<ActionId, usize>,
+}
+
+#[derive(Debug)]
+struct Judged {
+    verdict: ActionVerdict,
+    weight: Decimal,
+    /// The place of the period judged.
+    q: Option<usize>,
+    rows: Range<usize>,
+}
+
+impl<'f> Verdicts<'f> {
+    /// All verdicts as of t; none as long as the plan is a draft.
+    #[must_use]
+    pub fn as_of(facts: &'f Facts, t: Timestamp) -> Option<Self> {
+        let plan = InForce::at(facts, t)?;
+        let periods = plan.periods();
+        let mut all_rows = Vec::new();
+        let mut ranges = BTreeMap::new();
+        for action in facts.by_action.keys() {
+            let first = all_rows.len();
+            all_rows.extend(rows(&plan, &periods, action));
+            ranges.insert(action, first..all_rows.len());
+        }
+        let actions = plan.plan().actions.iter();
+        let judged: Vec<_> = actions
+            .map(|action| {
+                let rows = ranges.get(&action.id).cloned().unwrap_or_default();
+                let case = Case::new(&plan, &periods, action, &all_rows[rows.clone()]);
+                let (verdict, q) = judge(&case);
+                Judged { verdict, weight: action.weight, q, rows }
+            })
+            .collect();
+        let places = judged.iter().enumerate();
+        let place_of = places.map(|(i, judged)| (judged.verdict.action.clone(), i)).collect();
+        Some(Self { plan, periods, rows: all_rows, judged, place_of })
+    }
+
+    /// The instant asked about.
+    #[must_use]
+    pub fn t(&self) -> Timestamp {
+        self.plan.t
+    }
+
+    /// The number of the rules that judged.
+    #[must_use]
+    pub fn rules(&self) -> u32 {
+        self.plan.plan().policy.rules
+    }
+
+    /// The verdicts on all actions, in the plan's order.
+    pub fn actions(&self) -> impl Iterator<Item = &ActionVerdict> {
+        self.judged.iter().map(|judged| &judged.verdict)
+    }
+
+    /// The verdict on an action, if the plan has it.
+    #[must_use]
+    pub fn action(&self, action: &ActionId) -> Option<&ActionVerdict> {
+        self.place_of.get(action).map(|&place| &self.judged[place].verdict)
+    }
+
+    /// All obligations that exist, by action, assignment and period.
+    pub fn obligations(&self) -> impl Iterator<Item = Obligation> {
+        self.rows.iter().flat_map(|row| {
+            row.cells.iter().zip(&self.periods).filter_map(|(cell, terms)| {
+                cell.as_ref().map(|cell| cell.owed.to_obligation(terms, self.plan.t))
+            })
+        })
+    }
+
+    /// The scorecard of a scope. A scope that nothing lies in has zeros and no readings.
+    #[must_use]
+    pub fn scorecard(&self, scope: &Scope) -> Scorecard {
+        let counted: Vec<_> = self.judged.iter().filter(|judged| self.holds_action(scope, judged)).collect();
+        let mut actions = BTreeMap::new();
+        for judged in &counted {
+            *actions.entry(judged.verdict.state).or_insert(0) += 1;
+        }
+        let parts: Vec<_> = counted
+            .iter()
+            .filter(|judged| judged.verdict.state.is_counted())
+            .map(|judged| (*judged, judged.weight))
+            .collect();
+        let mean_of = |reading: &dyn Fn(&Judged) -> Option<Reading>| {
+            weighted_mean(parts.iter().filter_map(|(judged, weight)| Some((*weight, reading(judged)?))))
+        };
+        let coverage_of = |reading: &dyn Fn(&Judged) -> Option<Reading>| {
+            weighted_mean(parts.iter().map(|(judged, weight)| {
+                (*weight, if reading(judged).is_some() { Reading::ONE } else { Reading::ZERO })
+            }))
+        };
+        let observed = |judged: &Judged| judged.verdict.observed;
+        let validated = |judged: &Judged| judged.verdict.validated;
+        Scorecard {
+            strict: mean_of(&|judged| self.strict_in(scope, judged)),
+            observed: mean_of(&observed),
+            coverage_observed: coverage_of(&observed),
+            validated: mean_of(&validated),
+            coverage_validated: coverage_of(&validated),
+            discipline: self.discipline(scope),
+            actions,
+        }
+    }
+
+    /// Whether an action's verdict belongs to a scope's index.
+    fn holds_action(&self, scope: &Scope, judged: &Judged) -> bool {
+        let version = self.plan.now();
+        let Some(action) = version.action(&judged.verdict.action) else { return false };
+        match scope {
+            Scope::Plan => true,
+            Scope::Component(component) => version.stands_under(&action.component, component),
+            // Silence does not pay; what is contested does not count.
+            Scope::Institution(institution) => {
+                let day = self.plan.today.min(action.end);
+                self.rows[judged.rows.clone()].iter().any(|row| {
+                    let standing = &row.standing;
+                    row.is_lead()
+                        && standing.assignment.institution == *institution
+                        && standing.is_in_force_on(day)
+                        && (standing.accepted_at.is_some() || standing.is_unanswered())
+                })
+            }
+            Scope::Territory(_) => false,
+        }
+    }
+
+    /// For an institution, 0 where a lead obligation of its own that is asked for at the period
+    /// judged is not received.
+    fn strict_in(&self, scope: &Scope, judged: &Judged) -> Option<Reading> {
+        let Scope::Institution(institution) = scope else { return judged.verdict.strict };
+        let is_silent = judged.q.is_some_and(|q| {
+            self.rows[judged.rows.clone()].iter().any(|row| {
+                row.is_lead()
+                    && row.standing.assignment.institution == *institution
+                    && row.cells[q].as_ref().is_some_and(|cell| cell.is_asked && !cell.state.is_received())
+            })
+        });
+        if is_silent { Some(Reading::ZERO) } else { judged.verdict.strict }
+    }
+
+    fn holds_assignment(&self, scope: &Scope, assignment: &Assignment) -> bool {
+        match scope {
+            Scope::Plan => true,
+            Scope::Component(component) => {
+                let found = self.plan.last_with(&assignment.action);
+                found.is_some_and(|(version, action)| version.stands_under(&action.component, component))
+            }
+            Scope::Institution(institution) => assignment.institution == *institution,
+            Scope::Territory(code) => {
+                assignment.territory.as_ref().is_some_and(|territory| territory.lies_in(code))
+            }
+        }
+    }
+
+    fn discipline(&self, scope: &Scope) -> Discipline {
+        let t = self.plan.t;
+        let mut discipline = Discipline::default();
+        let (mut late, mut reviews) = (Vec::new(), Vec::new());
+        let rows = self.rows.iter().filter(|row| self.holds_assignment(scope, row.standing.assignment));
+        for row in rows {
+            discipline.proposed += 1;
+            discipline.accepted += usize::from(row.standing.accepted_at.is_some());
+            discipline.contested += usize::from(row.standing.is_contested);
+            discipline.unanswered += usize::from(row.standing.is_unanswered());
+            for cell in row.cells.iter().flatten() {
+                let owed = &cell.owed;
+                discipline.extended_after_due += usize::from(owed.due.extended_after_due);
+                if cell.state == ObligationState::Waived {
+                    let is_after = owed.course.waived_at.is_some_and(|at| at >= owed.due.at);
+                    discipline.waived_after_due += usize::from(is_after);
+                    continue;
+                }
+                if owed.due.at > t {
+                    continue;
+                }
+                let received = cell.state.is_received();
+                let on_time = cell.timeliness == Timeliness::OnTime;
+                let validated = cell.state == ObligationState::Validated;
+                let nil = received && owed.course.report.is_some_and(|report| report.nil);
+                discipline.owed += 1;
+                discipline.received += usize::from(received);
+                discipline.on_time += usize::from(on_time);
+                discipline.validated += usize::from(validated);
+                discipline.validated_on_time += usize::from(validated && on_time);
+                discipline.nil += usize::from(nil);
+                if cell.timeliness == Timeliness::Late {
+                    late.extend(owed.delay().map(|delay| delay.as_hours().div_euclid(24)));
+                }
+                if let Some((reviewed_at, received_at)) = owed.course.first_review {
+                    let delay = reviewed_at.duration_since(received_at);
+                    reviews.push(delay.as_secs().div_euclid(24 * 60 * 60));
+                }
+            }
+        }
+        discipline.median_delay_late_days = lower_median(late);
+        discipline.median_delay_review_days = lower_median(reviews);
+        discipline
+    }
+}
+
+fn lower_median(mut days: Vec<i64>) -> Option<i64> {
+    days.sort_unstable();
+    let middle = days.len().checked_sub(1)? / 2;
+    Some(days[middle])
+}

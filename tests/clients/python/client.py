@@ -1,0 +1,336 @@
+#!/usr/bin/env python3
+"""A client of Vigía in Python: what an institution's own system does, in one file that can be read and copied.
+
+It makes its own Ed25519 key, proves with it who it is, sees what its institution owes, submits a report, and sees
+the verdict change. Nothing of Vigía is installed: the stubs are generated from the contract in `proto/` when it
+starts. README.md beside this file shows it at work.
+
+    client.py --key msp.pem keygen
+    client.py --server 127.0.0.1:50051 --client clients/msp-1 --key msp.pem obligations
+"""
+
+import argparse
+import datetime
+import importlib
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import uuid
+
+import grpc
+import grpc_tools
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from grpc_tools import protoc
+
+PROTO = pathlib.Path(__file__).resolve().parents[3] / "proto"
+# A token lives 15 minutes at most; a fresh one is taken this many seconds before the old one ends.
+RENEW_SECONDS = 60
+# No call of this client needs longer; without a deadline a lost connection would hang for ever.
+DEADLINE_SECONDS = 20
+
+
+def load_contract(proto: pathlib.Path = PROTO) -> None:
+    """Generates the stubs from the .proto files into a folder of their own and makes them importable.
+
+    A system that is shipped generates them once, when it is built, with the same call.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="vigia-stubs-")
+    # Kept until the process ends: modules are imported from it later, one by one.
+    load_contract.folder = folder
+    files = sorted(str(path.relative_to(proto)) for path in (proto / "vigia").rglob("*.proto"))
+    well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
+    arguments = ["protoc", f"-I{proto}", f"-I{well_known}", f"--python_out={folder.name}", f"--grpc_python_out={folder.name}"]
+    if not files or protoc.main(arguments + files) != 0:
+        raise SystemExit(f"no contract that can be compiled in {proto}")
+    sys.path.insert(0, folder.name)
+
+
+def area(name: str, file: str):
+    """The messages and the stubs of one file of the contract: `area("reporting", "report_service")`."""
+    module = f"vigia.{name}.v1.{file}_pb2"
+    return importlib.import_module(module), importlib.import_module(module + "_grpc")
+
+
+class Refused(Exception):
+    """A call that Vigía refused: the stable reason, what it is about, and every fault with its field's path."""
+
+    def __init__(self, error: grpc.RpcError):
+        self.code = error.code()
+        self.reason = ""
+        self.metadata: dict[str, str] = {}
+        self.violations: list[tuple[str, str]] = []
+        self.message = error.details() or ""
+        status = rpc_status.from_call(error)
+        for detail in status.details if status else ():
+            info, bad, text = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.LocalizedMessage()
+            if detail.Unpack(info):
+                self.reason, self.metadata = info.reason, dict(info.metadata)
+            elif detail.Unpack(bad):
+                self.violations = [(fault.field, fault.description) for fault in bad.field_violations]
+            elif detail.Unpack(text) and text.locale.startswith("es"):
+                self.message = text.message
+        lines = [f"{self.reason or self.code.name}: {self.message}"]
+        lines += [f"  {field}: {description}" for field, description in self.violations]
+        super().__init__("\n".join(lines))
+
+
+def make_key(path: pathlib.Path) -> str:
+    """Makes an Ed25519 key, keeps the private half where only its owner can read it, and returns the public half.
+
+    The public half (PEM) goes to whoever keeps the accounts, who adds it to the client with AddClientKey. The private
+    half never leaves the institution: Vigía knows no secret of a client.
+    """
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    # O_EXCL: a key that is there already is never overwritten.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(private)
+    return public_half(key)
+
+
+def public_half(key: Ed25519PrivateKey) -> str:
+    """The public key as PEM (SubjectPublicKeyInfo)."""
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode()
+
+
+def read_key(path: pathlib.Path) -> Ed25519PrivateKey:
+    """Reads the private key."""
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SystemExit(f"{path} holds no Ed25519 key")
+    return key
+
+
+def client_assertion(client: str, kid: str, key: Ed25519PrivateKey) -> str:
+    """What a client says to prove who it is (RFC 7523): good for one minute and used once."""
+    now = int(time.time())
+    claims = {"iss": client, "sub": client, "aud": "vigia", "iat": now, "exp": now + 60, "jti": str(uuid.uuid4())}
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": "JWT", "kid": kid})
+
+
+class Vigia:
+    """A connection that keeps its token fresh and reads its own writes."""
+
+    def __init__(self, channel: grpc.Channel, client: str = "", kid: str = "", key: Ed25519PrivateKey | None = None):
+        self.channel, self.client, self.kid, self.key = channel, client, kid, key
+        self._password: tuple[str, str] | None = None
+        self._token, self._token_ends = "", 0.0
+        # How far this client has seen each journal. Sent along as `vigia-at-least`, so that a service that only
+        # follows answers with what we ourselves have just changed.
+        self.positions: dict[str, int] = {}
+
+    @classmethod
+    def of_person(cls, channel: grpc.Channel, account: str, password: str) -> "Vigia":
+        """The connection of a person with account and password, instead of a system with a key."""
+        vigia = cls(channel)
+        vigia._password = (account, password)
+        return vigia
+
+    def token(self) -> str:
+        """A token that is good for a while yet."""
+        if time.time() > self._token_ends - RENEW_SECONDS:
+            messages, stubs = area("identity", "token_service")
+            if self._password:
+                account, password = self._password
+                request = messages.IssueTokenRequest(password=messages.Password(account=account, password=password))
+            else:
+                request = messages.IssueTokenRequest(client_assertion=client_assertion(self.client, self.kid, self.key))
+            try:
+                answer = stubs.TokenServiceStub(self.channel).IssueToken(request, timeout=DEADLINE_SECONDS)
+            except grpc.RpcError as error:
+                raise Refused(error) from None
+            self._token, self._token_ends = answer.access_token, answer.expire_time.seconds
+        return self._token
+
+    def call(self, method, request):
+        """Calls a method of a stub: `vigia.call(stub.GetVerdict, request)`. Raises Refused."""
+        metadata = [("authorization", f"Bearer {self.token()}")]
+        if self.positions:
+            metadata.append(("vigia-at-least", ",".join(f"{area}:{position}" for area, position in self.positions.items())))
+        try:
+            answer, call = method.with_call(request, metadata=metadata, timeout=DEADLINE_SECONDS)
+        except grpc.RpcError as error:
+            raise Refused(error) from None
+        for key, value in call.initial_metadata() or ():
+            if key == "vigia-position":
+                journal, position = value.split(":")
+                self.positions[journal] = max(int(position), self.positions.get(journal, 0))
+        return answer
+
+    def who_am_i(self):
+        """Who we are, and what we may do."""
+        messages, stubs = area("identity", "principal_service")
+        return self.call(stubs.PrincipalServiceStub(self.channel).WhoAmI, messages.WhoAmIRequest())
+
+    def obligations(self, parent: str = "plans/-", filter: str = ""):
+        """What our institution owes (obligaciones de reporte), page after page, by due instant."""
+        messages, stubs = area("reporting", "obligation_service")
+        stub = stubs.ObligationServiceStub(self.channel)
+        request = messages.ListObligationsRequest(parent=parent, filter=filter, page_size=200)
+        while True:
+            page = self.call(stub.ListObligations, request)
+            yield from page.obligations
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def submit(self, obligation: str, report, validate_only: bool = False, request_id: str = ""):
+        """Submits a report (reporte de avance). With validate_only it is only checked.
+
+        The request_id names the call: whoever is not sure that it arrived sends it again with the same one, and gets
+        the first answer again instead of a second version.
+        """
+        messages, stubs = area("reporting", "report_service")
+        request = messages.SubmitReportRequest(
+            parent=obligation, report=report, validate_only=validate_only, request_id=request_id or str(uuid.uuid4())
+        )
+        return self.call(stubs.ReportServiceStub(self.channel).SubmitReport, request)
+
+    def verdict(self, name: str, as_of: str = ""):
+        """The verdict (dictamen) on an action or an obligation: now, or as of an instant such as 2026-03-31T23:59:59Z."""
+        messages, stubs = area("compliance", "compliance_service")
+        request = messages.GetVerdictRequest(name=name)
+        if as_of:
+            request.as_of.CopyFrom(instant(as_of))
+        return self.call(stubs.ComplianceServiceStub(self.channel).GetVerdict, request)
+
+
+def instant(text: str) -> Timestamp:
+    """An instant from ISO 8601 with an offset."""
+    at = datetime.datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise SystemExit(f"{text}: an offset is missing, such as Z or -05:00")
+    wire = Timestamp()
+    wire.FromDatetime(at)
+    return wire
+
+
+def make_report(narrative: str = "", values=(), milestones=(), nil_reason: str = ""):
+    """A report: values are texts like `I1=90`, or `I1=3/4` for a ratio. Numbers stay texts: no float ever rounds them."""
+    messages, _ = area("reporting", "report_service")
+    report = messages.Report(narrative=narrative, milestones=milestones, nil_reason=nil_reason)
+    for value in values:
+        code, separator, number = value.partition("=")
+        if not separator:
+            raise SystemExit(f"{value}: not of the form I1=90")
+        entry = report.values.add(indicator=code)
+        if "/" in number:
+            entry.ratio.num.value, entry.ratio.den.value = number.split("/", 1)
+        else:
+            entry.number.value = number
+    return report
+
+
+def show(message) -> None:
+    """Prints a message as JSON."""
+    print(json.dumps(MessageToDict(message, preserving_proto_field_name=True), ensure_ascii=False, indent=2))
+
+
+def show_verdict(verdict, basis) -> None:
+    """Prints a verdict as a person reads it."""
+    messages, _ = area("compliance", "compliance_service")
+    if verdict.obligation_state:
+        state = f"{verdict.obligation_state}, {verdict.timeliness}"
+    else:
+        state = messages.ActionState.Name(verdict.action_state).removeprefix("ACTION_STATE_")
+    readings = [verdict.strict or "-", verdict.observed or "-", verdict.validated or "-"]
+    simulated = "  [simulado]" if basis.simulated else ""
+    print(f"{verdict.name}: {state} {verdict.period}  estricta {readings[0]}  observada {readings[1]}  validada {readings[2]}{simulated}")
+    for step in verdict.explanation:
+        print(f"  {step.rule}: {step.text_es}")
+    if verdict.remedy_es:
+        print(f"  → {verdict.remedy_es}")
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description="A client of Vigía in Python.")
+    parser.add_argument("--server", default="127.0.0.1:50051", help="host:port (default: %(default)s)")
+    parser.add_argument("--tls", action="store_true", help="over TLS; without it only to a server on this machine")
+    parser.add_argument("--client", default="", help="who we are: clients/msp-1")
+    parser.add_argument("--key", type=pathlib.Path, required=True, help="file of our private key (PEM)")
+    parser.add_argument("--kid", default="k1", help="id under which the key was added (default: %(default)s)")
+    parser.add_argument("--proto", type=pathlib.Path, default=PROTO, help="folder of the contract")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("keygen", help="make a key and print its public half")
+    commands.add_parser("whoami", help="who we are and what we may do")
+    owed = commands.add_parser("obligations", help="what we owe")
+    owed.add_argument("--parent", default="plans/-", help="plan or assignment (default: all)")
+    owed.add_argument("--filter", default="", help="such as 'state=\"OVERDUE\"'")
+    submit = commands.add_parser("submit", help="submit a report, and see the verdict before and after")
+    submit.add_argument("obligation", help="plans/…/assignments/…/obligations/2026-Q1")
+    submit.add_argument("--narrative", default="", help="what was done, in Spanish; names no person")
+    submit.add_argument("--value", action="append", default=[], help="I1=90, or I1=3/4 for a ratio; repeat for more")
+    submit.add_argument("--milestone", action="append", default=[], help="a milestone that is done; repeat for more")
+    submit.add_argument("--nil-reason", default="", help="why there is nothing to report (sin novedad)")
+    submit.add_argument("--validate-only", action="store_true", help="only check")
+    verdict = commands.add_parser("verdict", help="the verdict on an action or an obligation")
+    verdict.add_argument("name", help="plans/…/actions/… or plans/…/assignments/…/obligations/…")
+    verdict.add_argument("--as-of", default="", help="2026-03-31T23:59:59-05:00; now if left out")
+    return parser.parse_args()
+
+
+def run(given: argparse.Namespace) -> None:
+    """Does what was asked for."""
+    if given.command == "keygen":
+        print(make_key(given.key), end="")
+        return
+    load_contract(given.proto)
+    channel = (
+        grpc.secure_channel(given.server, grpc.ssl_channel_credentials()) if given.tls else grpc.insecure_channel(given.server)
+    )
+    with channel:
+        vigia = Vigia(channel, given.client, given.kid, read_key(given.key))
+        if given.command == "whoami":
+            show(vigia.who_am_i())
+        elif given.command == "obligations":
+            messages, _ = area("reporting", "obligation_service")
+            for owed in vigia.obligations(given.parent, given.filter):
+                state = messages.ObligationState.Name(owed.state).removeprefix("OBLIGATION_STATE_")
+                print(f"{owed.due_time.ToJsonString()}  {state:<16} {owed.name}")
+        elif given.command == "verdict":
+            answer = vigia.verdict(given.name, given.as_of)
+            show_verdict(answer.verdict, answer.basis)
+        elif given.command == "submit":
+            before = vigia.verdict(given.obligation)
+            show_verdict(before.verdict, before.basis)
+            report = make_report(given.narrative, given.value, given.milestone, given.nil_reason)
+            answer = vigia.submit(given.obligation, report, given.validate_only)
+            for finding in answer.findings:
+                print(f"  {finding.kind} {finding.field}: {finding.text_es}")
+            if given.validate_only:
+                return
+            # Kept by the institution: with it anybody can later ask for the proof that this report is on the record.
+            print(f"bitácora reporting:{answer.position}  {answer.leaf_hash.hex()}")
+            after = vigia.verdict(given.obligation)
+            show_verdict(after.verdict, after.basis)
+
+
+def main() -> int:
+    """Runs, and says in words what went wrong."""
+    try:
+        run(arguments())
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
