@@ -1,1 +1,23 @@
-//! placeholder
+//! Compliance: who complies, who does not, and why, as of any instant. It follows the journals of plans, assignments and
+//! reporting, keeps their facts in memory, and answers from the pure functions of `vigia_rules`. It stores nothing that
+//! it derives: the facts are rebuilt from the journals at every start.
+
+mod answers;
+mod explain;
+mod verdicts;
+
+use tonic::service::Routes;
+use vigia_platform::{Area, Guarded, Kit, Peer, StartError, facts::SharedFacts};
+use vigia_proto::compliance::compliance_service_server::ComplianceServiceServer;
+
+/// Builds the service over its kit and the services that it follows.
+#[expect(clippy::unused_async, reason = "every service is built in the same way")]
+pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer) -> Result<Guarded, StartError> {
+    let facts = SharedFacts::default();
+    for (area, peer) in [(Area::Plans, plans), (Area::Assignments, assignments), (Area::Reporting, reporting)] {
+        let facts = facts.clone();
+        kit.follow(area, peer, move |entry| facts.take(area, entry));
+    }
+    let service = ComplianceServiceServer::new(verdicts::Compliance::new(kit.clone(), facts));
+    Ok(kit.guard(Routes::new(service)))
+}

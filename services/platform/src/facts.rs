@@ -1,1 +1,443 @@
-//! Being written.
+//! From journal entries to the facts that the rules judge by: for reporting and compliance alike.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use prost::Message;
+use vigia_proto::{
+    assignments as a, journal,
+    plans::{self as p, PlanDefinition, Revision, RevisionApproved},
+    reporting as r,
+    types::Decimal as WireDecimal,
+};
+use vigia_rules::{
+    Across, Action, ActionId, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Direction, Entry,
+    Extension, Facts, Frequency, Indicator, Interpolation, Milestone, Period, Plan, Point, Policy, Position, Report, Resolution, Role, Source,
+    Suspension, Value, Window,
+};
+
+use crate::{Area, clock::instant, error::Error, name, plan_changes};
+
+/// The facts of one plan, and what it takes to name them.
+#[derive(Clone, Debug, Default)]
+pub struct PlanFacts {
+    /// What the rules judge by. Ids are the last parts of resource names; indicators and milestones have their codes.
+    pub facts: Facts,
+    /// The plan as the revision that begins to act last leaves it.
+    pub definition: PlanDefinition,
+    base: PlanDefinition,
+    revisions: Vec<Revision>,
+    assignments: Vec<Assignment>,
+}
+
+impl PlanFacts {
+    /// All assignments that were ever made, in the order of their making.
+    pub fn assignments(&self) -> &[Assignment] {
+        &self.assignments
+    }
+
+    /// The assignment of that id.
+    pub fn assignment(&self, id: &str) -> Option<&Assignment> {
+        self.facts.assignment(&AssignmentId::from(id))
+    }
+
+    /// The institutions that were ever to lead an action, as resource names, in order.
+    pub fn leads(&self, action: &ActionId) -> Vec<String> {
+        let mut leads: Vec<_> = self
+            .assignments
+            .iter()
+            .filter(|assignment| assignment.action == *action && assignment.role == Role::Lead)
+            .map(|assignment| format!("institutions/{}", assignment.institution))
+            .collect();
+        leads.sort_unstable();
+        leads.dedup();
+        leads
+    }
+
+    /// An indicator of an action, by its code, in the newest plan.
+    pub fn indicator(&self, plan: &str, action: &ActionId, code: &str) -> Option<&p::Indicator> {
+        let above = format!("plans/{plan}/actions/{action}/indicators/");
+        self.definition.indicators.iter().find(|indicator| indicator.name.starts_with(&above) && indicator.code == code)
+    }
+}
+
+/// The facts of all plans. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct SharedFacts(Arc<RwLock<HashMap<String, PlanFacts>>>);
+
+impl SharedFacts {
+    /// Asks something of the facts of one plan; none where there is no such plan.
+    pub fn with_plan<T>(&self, plan: &str, question: impl FnOnce(&PlanFacts) -> T) -> Option<T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(plan).map(question)
+    }
+
+    /// The ids of all plans, in order.
+    pub fn plans(&self) -> Vec<String> {
+        let mut plans: Vec<_> = self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        plans.sort_unstable();
+        plans
+    }
+
+    /// Takes in an entry of the journal of plans, assignments or reporting. Entries that bear on no verdict are passed
+    /// over; one that can't be read is refused: to go on without it would be a lie.
+    pub fn take(&self, area: Area, entry: &journal::Entry) -> Result<(), Error> {
+        let source = match area {
+            Area::Plans => Source::Plans,
+            Area::Assignments => Source::Assignments,
+            Area::Reporting => Source::Reporting,
+            Area::Identity | Area::Compliance => return Ok(()),
+        };
+        let plan = entry.resource.strip_prefix("plans/").and_then(|rest| rest.split('/').next());
+        let Some(plan) = plan.map(str::to_owned) else { return Ok(()) };
+        let at = Entry {
+            recorded_at: entry.time.as_ref().and_then(instant).ok_or_else(|| unreadable("time"))?,
+            position: Position { source, number: u64::try_from(entry.position).map_err(|_| unreadable("position"))? },
+        };
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let facts = all.entry(plan.clone()).or_default();
+        let event = entry.event.as_slice();
+        match entry.event_type.as_str() {
+            "vigia.plans.v1.RevisionApproved" => facts.revised(&plan, at, RevisionApproved::decode(event)?),
+            "vigia.assignments.v1.AssignmentProposed" => {
+                let assignment = assignment(&a::AssignmentProposed::decode(event)?.assignment.unwrap_or_default())?;
+                facts.assignments.push(assignment.clone());
+                facts.facts.assignment_proposed(at, assignment);
+                Ok(())
+            }
+            "vigia.assignments.v1.AssignmentAccepted" => {
+                facts.facts.assignment_accepted(at, &assignment_id(a::AssignmentAccepted::decode(event)?.assignment));
+                Ok(())
+            }
+            "vigia.assignments.v1.AssignmentContested" => {
+                facts.facts.assignment_contested(at, &assignment_id(a::AssignmentContested::decode(event)?.assignment));
+                Ok(())
+            }
+            "vigia.assignments.v1.AssignmentResolved" => {
+                let event = a::AssignmentResolved::decode(event)?;
+                let resolution = match event.resolution() {
+                    a::Resolution::Confirmed => Resolution::Confirmed,
+                    a::Resolution::Withdrawn => Resolution::Withdrawn,
+                    a::Resolution::Unspecified => return Err(unreadable("resolution")),
+                };
+                facts.facts.assignment_resolved(at, &assignment_id(event.assignment), resolution);
+                Ok(())
+            }
+            "vigia.assignments.v1.AssignmentEnded" => {
+                let ended = a::AssignmentEnded::decode(event)?.assignment.unwrap_or_default();
+                facts.facts.assignment_ended(at, &last(&ended.name).into(), date(&ended.last_day)?);
+                Ok(())
+            }
+            "vigia.assignments.v1.AssignmentHandedOver" => {
+                let event = a::AssignmentHandedOver::decode(event)?;
+                let to = assignment(&event.successor.unwrap_or_default())?;
+                facts.assignments.push(to.clone());
+                facts.facts.assignment_handed_over(at, &assignment_id(event.predecessor), to);
+                Ok(())
+            }
+            "vigia.reporting.v1.ReportSubmitted" => {
+                facts.facts.report_submitted(at, report(&r::ReportSubmitted::decode(event)?.report.unwrap_or_default())?);
+                Ok(())
+            }
+            "vigia.reporting.v1.ReportReviewed" => {
+                let review = r::ReportReviewed::decode(event)?.review.unwrap_or_default();
+                let (id, period, version) = report_name(&review.report)?;
+                let decision = match review.decision() {
+                    r::Decision::Validated => Decision::Validated,
+                    r::Decision::Returned => Decision::Returned { answer_by: date(&review.answer_by)? },
+                    r::Decision::Rejected => Decision::Rejected,
+                    r::Decision::Unspecified => return Err(unreadable("decision")),
+                };
+                facts.facts.report_reviewed(at, &id, period, version, decision);
+                Ok(())
+            }
+            "vigia.reporting.v1.ExtensionGranted" => {
+                facts.facts.extension_granted(at, extension(&r::ExtensionGranted::decode(event)?.extension.unwrap_or_default())?);
+                Ok(())
+            }
+            "vigia.reporting.v1.ObligationWaived" => {
+                let (id, period) = obligation_name(&r::ObligationWaived::decode(event)?.obligation)?;
+                facts.facts.obligation_waived(at, &id, period);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl PlanFacts {
+    /// A revision is approved: every version from its beginning on is composed anew, since one that is approved later
+    /// may begin to act earlier.
+    fn revised(&mut self, plan: &str, at: Entry, approved: RevisionApproved) -> Result<(), Error> {
+        let revision = approved.revision.unwrap_or_default();
+        let from = acts_from(&revision)?;
+        if let Some(base) = approved.definition {
+            self.base = base;
+        }
+        self.revisions.push(revision);
+        let mut order = Vec::new();
+        for revision in &self.revisions {
+            order.push((acts_from(revision)?, number(&revision.name), revision));
+        }
+        order.sort_by_key(|(acts_from, number, _)| (*acts_from, *number));
+        let mut definition = self.base.clone();
+        for (acts_from, _, revision) in order {
+            for change in &revision.changes {
+                plan_changes::apply(&mut definition, change);
+            }
+            if acts_from >= from {
+                self.facts.plan_version(acts_from, date(&revision.effective_on)?, at, rules_plan(plan, &definition)?);
+            }
+        }
+        self.definition = definition;
+        Ok(())
+    }
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::internal(&format!("a journal entry can't be read: {what}"))
+}
+
+fn last(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or_default()
+}
+
+fn number(name: &str) -> i64 {
+    last(name).parse().unwrap_or(0)
+}
+
+fn date(text: &str) -> Result<Date, Error> {
+    text.parse().map_err(|_| unreadable("date"))
+}
+
+fn some_date(text: &str) -> Result<Option<Date>, Error> {
+    if text.is_empty() { Ok(None) } else { date(text).map(Some) }
+}
+
+fn acts_from(revision: &Revision) -> Result<Timestamp, Error> {
+    revision.acts_from.as_ref().and_then(instant).ok_or_else(|| unreadable("acts_from"))
+}
+
+fn decimal(wire: Option<&WireDecimal>) -> Result<Option<Decimal>, Error> {
+    wire.map(|wire| wire.value.parse().map_err(|_| unreadable("decimal"))).transpose()
+}
+
+fn decimal_or(wire: Option<&WireDecimal>, default: Decimal) -> Result<Decimal, Error> {
+    Ok(decimal(wire)?.unwrap_or(default))
+}
+
+fn assignment_id(assignment: Option<a::Assignment>) -> AssignmentId {
+    last(&assignment.unwrap_or_default().name).into()
+}
+
+fn assignment(wire: &a::Assignment) -> Result<Assignment, Error> {
+    Ok(Assignment {
+        id: last(&wire.name).into(),
+        action: last(&wire.action).into(),
+        institution: last(&wire.institution).into(),
+        role: match wire.role() {
+            a::AssignmentRole::Lead => Role::Lead,
+            a::AssignmentRole::CoResponsible => Role::CoResponsible,
+            a::AssignmentRole::Supporting => Role::Supporting,
+            a::AssignmentRole::Counterpart => Role::Counterpart,
+            a::AssignmentRole::Unspecified => return Err(unreadable("role")),
+        },
+        territory: (!wire.territory.is_empty()).then(|| wire.territory.as_str().into()),
+        from: date(&wire.from)?,
+        last_day: some_date(&wire.last_day)?,
+    })
+}
+
+/// Assignment and period of an obligation's name.
+pub fn obligation_name(name: &str) -> Result<(AssignmentId, Period), Error> {
+    let parts = name::split("plans/{}/assignments/{}/obligations/{}", name).ok_or_else(|| Error::not_found(name))?;
+    Ok((parts[1].into(), parts[2].parse().map_err(|_| Error::not_found(name))?))
+}
+
+/// Assignment, period and version of a submitted report's name.
+fn report_name(name: &str) -> Result<(AssignmentId, Period, u32), Error> {
+    let (obligation, version) = name.split_once("/reports/").ok_or_else(|| unreadable("report"))?;
+    let (assignment, period) = obligation_name(obligation)?;
+    Ok((assignment, period, version.parse().map_err(|_| unreadable("version"))?))
+}
+
+fn report(wire: &r::Report) -> Result<Report, Error> {
+    let (assignment, period, version) = report_name(&wire.name)?;
+    let mut values = Vec::new();
+    for stated in &wire.values {
+        let value = match &stated.value {
+            Some(r::indicator_value::Value::Number(number)) => Value::Number(decimal_or(Some(number), Decimal::ZERO)?),
+            Some(r::indicator_value::Value::Ratio(ratio)) => {
+                Value::Ratio { num: decimal_or(ratio.num.as_ref(), Decimal::ZERO)?, den: decimal_or(ratio.den.as_ref(), Decimal::ZERO)? }
+            }
+            None => continue,
+        };
+        values.push((stated.indicator.as_str().into(), value));
+    }
+    Ok(Report {
+        assignment,
+        period,
+        version,
+        received_at: wire.receive_time.as_ref().and_then(instant).ok_or_else(|| unreadable("receive_time"))?,
+        values,
+        milestones: wire.milestones.iter().map(|code| code.as_str().into()).collect(),
+        nil: !wire.nil_reason.is_empty(),
+    })
+}
+
+/// An extension, as the rules take it. Fails where it covers nobody or its period or day can't be read.
+pub fn extension(wire: &r::Extension) -> Result<Extension, Error> {
+    let cover = match &wire.covers {
+        Some(r::extension::Covers::Assignment(name)) => Cover::Assignment(last(name).into()),
+        Some(r::extension::Covers::Institution(name)) => Cover::Institution(last(name).into()),
+        Some(r::extension::Covers::Territory(code)) => Cover::Territory(code.as_str().into()),
+        Some(r::extension::Covers::All(true)) => Cover::All,
+        Some(r::extension::Covers::All(false)) | None => return Err(unreadable("covers")),
+    };
+    Ok(Extension {
+        period: wire.period.parse().map_err(|_| unreadable("period"))?,
+        cover,
+        until: date(&wire.until)?,
+        emergency: wire.emergency,
+    })
+}
+
+/// A plan as the rules judge it.
+pub fn rules_plan(id: &str, definition: &PlanDefinition) -> Result<Plan, Error> {
+    let plan = definition.plan.as_ref().ok_or_else(|| unreadable("plan"))?;
+    let mut indicators: HashMap<&str, Vec<Indicator>> = HashMap::new();
+    for indicator in &definition.indicators {
+        let action = indicator.name.split('/').nth(3).unwrap_or_default();
+        indicators.entry(action).or_default().push(rules_indicator(indicator)?);
+    }
+    let mut actions = Vec::new();
+    for action in &definition.actions {
+        let id = last(&action.name);
+        actions.push(Action {
+            id: id.into(),
+            component: last(&action.component).into(),
+            weight: decimal_or(action.weight.as_ref(), Decimal::ONE)?,
+            start: date(&action.start)?,
+            end: date(&action.end)?,
+            indicators: indicators.remove(id).unwrap_or_default(),
+            milestones: action
+                .milestones
+                .iter()
+                .map(|milestone| Ok(Milestone { id: milestone.code.as_str().into(), due: date(&milestone.due)? }))
+                .collect::<Result<_, Error>>()?,
+            suspended: action
+                .suspended
+                .iter()
+                .map(|span| Ok(Suspension { from: date(&span.from)?, to: some_date(&span.to)? }))
+                .collect::<Result<_, Error>>()?,
+            withdrawn_on: some_date(&action.withdrawn_on)?,
+        });
+    }
+    Ok(Plan {
+        id: id.into(),
+        start: date(&plan.start)?,
+        end: date(&plan.end)?,
+        calendar: calendar(plan)?,
+        policy: policy(plan.compliance_policy.as_ref())?,
+        components: definition
+            .components
+            .iter()
+            .map(|component| Component {
+                id: last(&component.name).into(),
+                parent: (!component.parent.is_empty()).then(|| last(&component.parent).into()),
+            })
+            .collect(),
+        actions,
+    })
+}
+
+fn calendar(plan: &p::Plan) -> Result<Calendar, Error> {
+    let reporting = plan.reporting.clone().unwrap_or_default();
+    Ok(Calendar {
+        time_zone: TimeZone::get(&plan.time_zone).map_err(|_| unreadable("time_zone"))?,
+        frequency: match reporting.frequency() {
+            p::Frequency::Monthly => Frequency::Monthly,
+            p::Frequency::Quarterly => Frequency::Quarterly,
+            p::Frequency::Semiannual => Frequency::Semiannual,
+            p::Frequency::Annual => Frequency::Annual,
+            p::Frequency::Unspecified => return Err(unreadable("frequency")),
+        },
+        due_days: u16::try_from(reporting.due_days_after_period).map_err(|_| unreadable("due_days_after_period"))?,
+        count: match reporting.count() {
+            p::DayCount::Working => Count::Working,
+            p::DayCount::Calendar | p::DayCount::Unspecified => Count::Calendar,
+        },
+        holidays: reporting.holidays.iter().map(|day| date(day)).collect::<Result<_, _>>()?,
+        due_hour: match reporting.hour.as_str() {
+            "" => None,
+            hour => Some(hour.parse().map_err(|_| unreadable("hour"))?),
+        },
+        review_days: u16::try_from(reporting.review_days).ok().filter(|days| *days > 0),
+    })
+}
+
+fn role(text: &str) -> Result<Role, Error> {
+    match text {
+        "lead" => Ok(Role::Lead),
+        "co_responsible" => Ok(Role::CoResponsible),
+        "supporting" => Ok(Role::Supporting),
+        "counterpart" => Ok(Role::Counterpart),
+        _ => Err(unreadable("role")),
+    }
+}
+
+fn policy(wire: Option<&p::CompliancePolicy>) -> Result<Policy, Error> {
+    let default = Policy::default();
+    let Some(wire) = wire else { return Ok(default) };
+    let roles = wire.reporting_roles.iter().map(|text| role(text)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Policy {
+        rules: u32::try_from(wire.rules).ok().filter(|rules| *rules > 0).unwrap_or(default.rules),
+        on_track_from: decimal_or(wire.on_track_from.as_ref(), default.on_track_from)?,
+        at_risk_from: decimal_or(wire.at_risk_from.as_ref(), default.at_risk_from)?,
+        reported_from: decimal_or(wire.reported_from.as_ref(), default.reported_from)?,
+        stale_after: u32::try_from(wire.stale_after).map_err(|_| unreadable("stale_after"))?,
+        interpolation: match wire.interpolation() {
+            p::Interpolation::Step => Interpolation::Step,
+            p::Interpolation::Linear | p::Interpolation::Unspecified => Interpolation::Linear,
+        },
+        reporting_roles: if roles.is_empty() { default.reporting_roles } else { roles },
+        milestones_weight: decimal_or(wire.milestones_weight.as_ref(), default.milestones_weight)?,
+    })
+}
+
+fn rules_indicator(wire: &p::Indicator) -> Result<Indicator, Error> {
+    let point = |target: &p::Target| Ok::<_, Error>(Point { on: date(&target.on)?, value: decimal_or(target.value.as_ref(), Decimal::ZERO)? });
+    let aggregation = match wire.aggregation() {
+        p::Aggregation::Latest | p::Aggregation::Unspecified => Aggregation::Latest,
+        p::Aggregation::Cumulative => Aggregation::Cumulative,
+        p::Aggregation::Sum => Aggregation::Sum,
+        p::Aggregation::Max => Aggregation::Max,
+    };
+    let default = Indicator::new(wire.code.as_str(), aggregation);
+    let reported_by = wire.reported_by.iter().map(|text| role(text)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Indicator {
+        weight: decimal_or(wire.weight.as_ref(), Decimal::ONE)?,
+        direction: match wire.direction() {
+            p::Direction::Increase | p::Direction::Unspecified => Direction::Increase,
+            p::Direction::Decrease => Direction::Decrease,
+            p::Direction::AtLeast => Direction::AtLeast,
+            p::Direction::AtMost => Direction::AtMost,
+        },
+        across: match wire.across() {
+            p::Across::Sum => Across::Sum,
+            p::Across::Mean => Across::Mean,
+            p::Across::Unspecified if wire.unit == "count" => Across::Sum,
+            p::Across::Unspecified => Across::Mean,
+        },
+        window: match wire.window() {
+            p::Window::Year => Window::Year,
+            p::Window::Plan | p::Window::Unspecified => Window::Plan,
+        },
+        reported_by: if reported_by.is_empty() { default.reported_by.clone() } else { reported_by },
+        baseline: wire.baseline.as_ref().map(point).transpose()?,
+        targets: wire.targets.iter().map(point).collect::<Result<_, _>>()?,
+        ..default
+    })
+}

@@ -77,12 +77,7 @@ impl ActionState {
     pub const fn is_counted(self) -> bool {
         !matches!(
             self,
-            Self::Withdrawn
-                | Self::Suspended
-                | Self::Scheduled
-                | Self::NotYetDue
-                | Self::Unmeasured
-                | Self::Excused
+            Self::Withdrawn | Self::Suspended | Self::Scheduled | Self::NotYetDue | Self::Unmeasured | Self::Excused
         )
     }
 }
@@ -149,9 +144,8 @@ pub(crate) fn judge(case: &Case<'_, '_>) -> (ActionVerdict, Option<usize>) {
             (case.outcome(q), q)
         }
     };
-    let has_readings = !matches!(outcome.rule, Rule::NothingAsked)
-        && outcome.rule >= Rule::AllReached
-        && outcome.state != ActionState::NotYetDue;
+    let has_readings =
+        !matches!(outcome.rule, Rule::NothingAsked) && outcome.rule >= Rule::AllReached && outcome.state != ActionState::NotYetDue;
     let looked_at = q.filter(|_| has_readings);
     let strict = match &outcome.strict {
         Strict::None => None,
@@ -249,9 +243,9 @@ impl<'v, 'f> Case<'v, 'f> {
 
     /// The last period whose calendar due instant has come, with something asked for.
     fn period_judged(&self) -> Option<usize> {
-        (0..self.periods.len()).rev().find(|&p| {
-            self.periods[p].due_at <= self.plan.t && self.asked(p).next().is_some()
-        })
+        (0..self.periods.len())
+            .rev()
+            .find(|&p| self.periods[p].due_at <= self.plan.t && self.asked(p).next().is_some())
     }
 
     /// The lead obligations asked for at p.
@@ -292,9 +286,9 @@ impl<'v, 'f> Case<'v, 'f> {
     /// A lead assignment, accepted by t, is in force on the day of t or the action's last.
     fn is_led(&self) -> bool {
         let day = self.plan.today.min(self.action.end);
-        self.rows.iter().any(|row| {
-            row.is_lead() && row.standing.accepted_at.is_some() && row.standing.is_in_force_on(day)
-        })
+        self.rows
+            .iter()
+            .any(|row| row.is_lead() && row.standing.accepted_at.is_some() && row.standing.is_in_force_on(day))
     }
 
     /// Every period up to its end is due by the calendar, and no lead waits under an extension.
@@ -324,8 +318,7 @@ impl<'v, 'f> Case<'v, 'f> {
     fn is_all_reached(&self, p: usize) -> bool {
         let reached = |indicator: &&'f Indicator| self.is_reached(indicator, p);
         let mut milestones = self.action.milestones.iter();
-        self.indicators.iter().all(reached)
-            && milestones.all(|milestone| self.is_done(milestone, p, Counting::Received))
+        self.indicators.iter().all(reached) && milestones.all(|milestone| self.is_done(milestone, p, Counting::Received))
     }
 
     fn is_reached(&self, indicator: &'f Indicator, p: usize) -> bool {
@@ -358,7 +351,10 @@ impl<'v, 'f> Case<'v, 'f> {
         let mut findings = vec![Finding::PlanVersion { acts_from, position }];
         for indicator in &self.action.indicators {
             if let Err(why) = measurable(self.action, indicator) {
-                findings.push(Finding::NotMeasurable { indicator: indicator.id.clone(), why });
+                findings.push(Finding::NotMeasurable {
+                    indicator: indicator.id.clone(),
+                    why,
+                });
             }
         }
         let Some(q) = q else {
@@ -371,7 +367,12 @@ impl<'v, 'f> Case<'v, 'f> {
         let period = self.periods[q].period;
         let (received, asked) = self.counts_of_asked(q, Counting::Received);
         let required_percent = self.policy().reported_from;
-        findings.push(Finding::Reported { period, received, asked, required_percent });
+        findings.push(Finding::Reported {
+            period,
+            received,
+            asked,
+            required_percent,
+        });
         self.report_findings(q, true, &mut findings);
         for indicator in &self.indicators {
             self.indicator_findings(indicator, q, &mut findings);
@@ -392,9 +393,7 @@ impl<'v, 'f> Case<'v, 'f> {
             let period = self.periods[p].period;
             let facts = cell.owed.course.facts.clone();
             let due_at = cell.owed.due.at;
-            let is_empty = |report: &Report| {
-                report.values.is_empty() && report.milestones.is_empty() && !report.nil
-            };
+            let is_empty = |report: &Report| report.values.is_empty() && report.milestones.is_empty() && !report.nil;
             if judged && cell.report(Counting::Received).is_some_and(is_empty) {
                 let (assignment, facts) = (assignment.clone(), facts.clone());
                 findings.push(Finding::Empty { assignment, period, facts });
@@ -403,10 +402,19 @@ impl<'v, 'f> Case<'v, 'f> {
                 ObligationState::Waived => findings.push(Finding::Waived { assignment, period, facts }),
                 _ if cell.waits_under_extension() => {
                     let facts = cell.owed.due.extended_by.clone();
-                    findings.push(Finding::Extended { assignment, period, due_at, facts });
+                    findings.push(Finding::Extended {
+                        assignment,
+                        period,
+                        due_at,
+                        facts,
+                    });
                 }
                 ObligationState::Overdue if judged => {
-                    findings.push(Finding::Missing { assignment, period, due_at });
+                    findings.push(Finding::Missing {
+                        assignment,
+                        period,
+                        due_at,
+                    });
                 }
                 ObligationState::ReturnedOverdue if judged => {
                     findings.push(Finding::AnswerOverdue { assignment, period, facts });
@@ -428,7 +436,13 @@ impl<'v, 'f> Case<'v, 'f> {
         for (row, stated) in self.beside(indicator, q) {
             if let Some(counted) = value.clone().filter(|value| *value != stated) {
                 let assignment = row.standing.assignment.id.clone();
-                findings.push(Finding::Differs { indicator: id(), assignment, period, stated, counted });
+                findings.push(Finding::Differs {
+                    indicator: id(),
+                    assignment,
+                    period,
+                    stated,
+                    counted,
+                });
             }
         }
         match (value, expected, last_target) {
@@ -442,18 +456,32 @@ impl<'v, 'f> Case<'v, 'f> {
                 last_target,
             }),
             (_, expected, _) => {
-                findings.push(Finding::NoValue { indicator: id(), period, expected });
+                findings.push(Finding::NoValue {
+                    indicator: id(),
+                    period,
+                    expected,
+                });
                 for (row, p) in self.silent(indicator, q, Counting::Received) {
                     let assignment = row.standing.assignment.id.clone();
                     let period = self.periods[p].period;
-                    findings.push(Finding::NotEverybody { indicator: id(), assignment, period });
+                    findings.push(Finding::NotEverybody {
+                        indicator: id(),
+                        assignment,
+                        period,
+                    });
                 }
             }
         }
         for (row, p, from, to) in self.falls(indicator, q) {
             let assignment = row.standing.assignment.id.clone();
             let period = self.periods[p].period;
-            findings.push(Finding::Fell { indicator: id(), assignment, period, from, to });
+            findings.push(Finding::Fell {
+                indicator: id(),
+                assignment,
+                period,
+                from,
+                to,
+            });
         }
     }
 
@@ -461,13 +489,7 @@ impl<'v, 'f> Case<'v, 'f> {
         let mut remedies = Vec::new();
         match (state, q) {
             (ActionState::Unassigned, _) => remedies.push(Remedy::AcceptLead),
-            (
-                ActionState::Unreported
-                | ActionState::NotAchieved
-                | ActionState::AtRisk
-                | ActionState::OffTrack,
-                Some(q),
-            ) => {
+            (ActionState::Unreported | ActionState::NotAchieved | ActionState::AtRisk | ActionState::OffTrack, Some(q)) => {
                 self.missing_reports(q, &mut remedies);
                 self.missing_results(state, q, &mut remedies);
             }
@@ -492,7 +514,11 @@ impl<'v, 'f> Case<'v, 'f> {
         let is_over = state == ActionState::NotAchieved;
         for indicator in &self.indicators {
             let last = || remaining_targets(self.action, indicator).last().map(|target| target.value.into());
-            let required = if is_over && indicator.window == Window::Plan { last() } else { self.expected(indicator, q) };
+            let required = if is_over && indicator.window == Window::Plan {
+                last()
+            } else {
+                self.expected(indicator, q)
+            };
             let Some(required) = required else { continue };
             let value = self.value(indicator, q, Counting::Received);
             if value.is_none_or(|value| !indicator.is_better_or_equal(&value, &required)) {
@@ -506,7 +532,9 @@ impl<'v, 'f> Case<'v, 'f> {
         for milestone in self.action.milestones.iter() {
             let is_due = is_over || milestone.due <= self.day(q);
             if is_due && !self.is_done(milestone, q, Counting::Received) {
-                remedies.push(Remedy::Finish { milestone: milestone.id.clone() });
+                remedies.push(Remedy::Finish {
+                    milestone: milestone.id.clone(),
+                });
             }
         }
     }

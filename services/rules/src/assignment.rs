@@ -32,7 +32,11 @@ impl Standing<'_> {
 
 /// How an assignment stands by the facts whose time of recording is `known`.
 pub(crate) fn standing(desk: &Desk, known: impl Fn(Timestamp) -> bool) -> Option<Standing<'_>> {
-    let Made { entry, assignment, handed_from } = desk.made.as_ref()?;
+    let Made {
+        entry,
+        assignment,
+        handed_from,
+    } = desk.made.as_ref()?;
     if !known(entry.recorded_at) {
         return None;
     }

@@ -212,9 +212,7 @@ impl fmt::Display for Reading {
 }
 
 /// The weighted mean of readings, or none where nothing carries weight.
-pub(crate) fn weighted_mean(
-    parts: impl IntoIterator<Item = (Decimal, Reading)>,
-) -> Option<Reading> {
+pub(crate) fn weighted_mean(parts: impl IntoIterator<Item = (Decimal, Reading)>) -> Option<Reading> {
     let (mut sum, mut weight) = (BigInt::zero(), BigInt::zero());
     for (part_weight, reading) in parts {
         sum += BigInt::from(part_weight.0) * BigInt::from(reading.0);

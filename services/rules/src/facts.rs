@@ -199,13 +199,7 @@ impl Facts {
 
     /// The whole plan as it is from `acts_from` on: the later of the revision's approval and the
     /// start of `effective_on`. The calendar acts on periods that begin on or after `effective_on`.
-    pub fn plan_version(
-        &mut self,
-        acts_from: Timestamp,
-        effective_on: Date,
-        entry: Entry,
-        plan: impl Into<Arc<Plan>>,
-    ) {
+    pub fn plan_version(&mut self, acts_from: Timestamp, effective_on: Date, entry: Entry, plan: impl Into<Arc<Plan>>) {
         let version = Version::new(acts_from, effective_on, entry, plan.into());
         let key = |version: &Version| (version.acts_from, version.entry.recorded_at);
         let at = self.versions.partition_point(|other| key(other) <= key(&version));
@@ -253,14 +247,7 @@ impl Facts {
     }
 
     /// A report version is reviewed.
-    pub fn report_reviewed(
-        &mut self,
-        entry: Entry,
-        assignment: &AssignmentId,
-        period: Period,
-        version: u32,
-        decision: Decision,
-    ) {
+    pub fn report_reviewed(&mut self, entry: Entry, assignment: &AssignmentId, period: Period, version: u32, decision: Decision) {
         let desk = self.desk(assignment);
         self.course_event(entry, desk, period, CourseEvent::Reviewed { version, decision });
     }
@@ -321,7 +308,11 @@ impl Facts {
         let desk = &mut self.assignments[at];
         if desk.made.is_none() {
             self.by_action.entry(assignment.action.clone()).or_default().push(at);
-            desk.made = Some(Made { entry, assignment, handed_from });
+            desk.made = Some(Made {
+                entry,
+                assignment,
+                handed_from,
+            });
         }
     }
 

@@ -30,7 +30,14 @@ impl Version {
         let actions = actions.map(|(i, action)| (action.id.clone(), i)).collect();
         let components = plan.components.iter();
         let parents = components.map(|part| (part.id.clone(), part.parent.clone())).collect();
-        Self { acts_from, effective_on, entry, plan, actions, parents }
+        Self {
+            acts_from,
+            effective_on,
+            entry,
+            plan,
+            actions,
+            parents,
+        }
     }
 
     pub(crate) fn action(&self, id: &ActionId) -> Option<&Action> {
@@ -111,7 +118,10 @@ impl<'f> InForce<'f> {
 
     /// The end that the plan first set for an action.
     pub(crate) fn first_end(&self, action: &ActionId) -> Option<Date> {
-        self.versions.iter().find_map(|version| version.action(action)).map(|action| action.end)
+        self.versions
+            .iter()
+            .find_map(|version| version.action(action))
+            .map(|action| action.end)
     }
 
     /// What holds for a period, if the plan has it.

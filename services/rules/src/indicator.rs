@@ -14,8 +14,7 @@ use crate::names::{ActionId, IndicatorId};
 use crate::obligation::{ObligationState, Owed, Timeliness, stated};
 use crate::period::Period;
 use crate::plan::{
-    Across, Action, Aggregation, Direction, Indicator, Interpolation, Milestone, Point, Policy, Role,
-    Window, measurable, remaining_targets,
+    Across, Action, Aggregation, Direction, Indicator, Interpolation, Milestone, Point, Policy, Role, Window, measurable, remaining_targets,
 };
 
 /// Where an indicator should be and where it is, at the end of a period.
@@ -40,7 +39,9 @@ pub struct TrajectoryPoint {
 #[must_use]
 pub fn trajectory(facts: &Facts, action: &ActionId, t: Timestamp) -> Vec<TrajectoryPoint> {
     let Some(plan) = InForce::at(facts, t) else { return Vec::new() };
-    let Some(action) = plan.now().action(action) else { return Vec::new() };
+    let Some(action) = plan.now().action(action) else {
+        return Vec::new();
+    };
     let periods = plan.periods();
     let rows = rows(&plan, &periods, &action.id);
     let case = Case::new(&plan, &periods, action, &rows);
@@ -68,12 +69,7 @@ pub fn trajectory(facts: &Facts, action: &ActionId, t: Timestamp) -> Vec<Traject
 /// For at_least and at_most the first target on or after the day, or the last; for increase and
 /// decrease the trajectory from the baseline through the targets.
 #[must_use]
-pub fn expected(
-    action: &Action,
-    indicator: &Indicator,
-    interpolation: Interpolation,
-    day: Date,
-) -> Option<Exact> {
+pub fn expected(action: &Action, indicator: &Indicator, interpolation: Interpolation, day: Date) -> Option<Exact> {
     let targets = remaining_targets(action, indicator);
     let last = targets.last()?;
     match indicator.direction {
@@ -116,18 +112,33 @@ fn path(action: &Action, indicator: &Indicator, targets: &[Point], day: Date) ->
     let eve = action.start.yesterday().unwrap_or(action.start);
     let (start, year) = match indicator.window {
         Window::Plan => {
-            let baseline = indicator.baseline.unwrap_or(Point { on: eve, value: Decimal::ZERO });
-            (Point { on: baseline.on.max(eve), ..baseline }, None)
+            let baseline = indicator.baseline.unwrap_or(Point {
+                on: eve,
+                value: Decimal::ZERO,
+            });
+            (
+                Point {
+                    on: baseline.on.max(eve),
+                    ..baseline
+                },
+                None,
+            )
         }
         Window::Year => {
             let new_year = date(day.year(), 1, 1);
             let before = new_year.yesterday().unwrap_or(new_year);
-            (Point { on: before.max(eve), value: Decimal::ZERO }, Some(day.year()))
+            (
+                Point {
+                    on: before.max(eve),
+                    value: Decimal::ZERO,
+                },
+                Some(day.year()),
+            )
         }
     };
-    let later = targets.iter().filter(|target| {
-        target.on > start.on && year.is_none_or(|year| target.on.year() == year)
-    });
+    let later = targets
+        .iter()
+        .filter(|target| target.on > start.on && year.is_none_or(|year| target.on.year() == year));
     std::iter::once(start).chain(later.copied()).collect()
 }
 
@@ -182,8 +193,7 @@ impl<'f> Cell<'f> {
 
     /// Whether it is not received, and not due by an extension only.
     pub(crate) fn waits_under_extension(&self) -> bool {
-        matches!(self.state, ObligationState::NotOpen | ObligationState::Open)
-            && !self.owed.due.extended_by.is_empty()
+        matches!(self.state, ObligationState::NotOpen | ObligationState::Open) && !self.owed.due.extended_by.is_empty()
     }
 }
 
@@ -202,11 +212,7 @@ impl Row<'_> {
 }
 
 /// The assignments of an action, with their obligations.
-pub(crate) fn rows<'f>(
-    plan: &InForce<'f>,
-    periods: &[Terms<'f>],
-    action: &ActionId,
-) -> Vec<Row<'f>> {
+pub(crate) fn rows<'f>(plan: &InForce<'f>, periods: &[Terms<'f>], action: &ActionId) -> Vec<Row<'f>> {
     let facts = plan.facts;
     let desks = facts.by_action.get(action).map(Vec::as_slice).unwrap_or_default();
     let row = |&desk: &usize| {
@@ -214,12 +220,20 @@ pub(crate) fn rows<'f>(
         let cell = |terms: &Terms<'f>| {
             let owed = Owed::of(plan, terms, desk)?;
             let state = owed.state(plan.t);
-            let is_asked = state != ObligationState::Waived
-                && (state.is_received() || owed.due.at <= plan.t);
-            Some(Cell { timeliness: owed.timeliness(state), owed, state, is_asked })
+            let is_asked = state != ObligationState::Waived && (state.is_received() || owed.due.at <= plan.t);
+            Some(Cell {
+                timeliness: owed.timeliness(state),
+                owed,
+                state,
+                is_asked,
+            })
         };
         let cells = periods.iter().map(cell).collect();
-        Some(Row { standing, line: facts.line_of(desk), cells })
+        Some(Row {
+            standing,
+            line: facts.line_of(desk),
+            cells,
+        })
     };
     desks.iter().filter_map(row).collect()
 }
@@ -241,15 +255,16 @@ struct LineValue<'v> {
 }
 
 impl<'v, 'f> Case<'v, 'f> {
-    pub(crate) fn new(
-        plan: &'v InForce<'f>,
-        periods: &'v [Terms<'f>],
-        action: &'f Action,
-        rows: &'v [Row<'f>],
-    ) -> Self {
+    pub(crate) fn new(plan: &'v InForce<'f>, periods: &'v [Terms<'f>], action: &'f Action, rows: &'v [Row<'f>]) -> Self {
         let indicators = action.indicators.iter();
         let indicators = indicators.filter(|indicator| measurable(action, indicator).is_ok()).collect();
-        Self { plan, periods, action, rows, indicators }
+        Self {
+            plan,
+            periods,
+            action,
+            rows,
+            indicators,
+        }
     }
 
     pub(crate) fn policy(&self) -> &'f Policy {
@@ -267,7 +282,9 @@ impl<'v, 'f> Case<'v, 'f> {
 
     /// The cells of a period, with their rows.
     pub(crate) fn column(&self, p: usize) -> impl Iterator<Item = (&'v Row<'f>, &'v Cell<'f>)> {
-        self.rows.iter().filter_map(move |row| row.cells[p].as_ref().map(|cell| (row, cell)))
+        self.rows
+            .iter()
+            .filter_map(move |row| row.cells[p].as_ref().map(|cell| (row, cell)))
     }
 
     /// The rows whose values count for an indicator.
@@ -287,12 +304,7 @@ impl<'v, 'f> Case<'v, 'f> {
     }
 
     /// The value of an indicator at the end of a period.
-    pub(crate) fn value(
-        &self,
-        indicator: &'v Indicator,
-        p: usize,
-        counting: Counting,
-    ) -> Option<Exact> {
+    pub(crate) fn value(&self, indicator: &'v Indicator, p: usize, counting: Counting) -> Option<Exact> {
         match indicator.aggregation {
             Aggregation::Sum | Aggregation::Max => {
                 let values: Vec<_> = self
@@ -309,9 +321,7 @@ impl<'v, 'f> Case<'v, 'f> {
                 }
                 let grows = indicator.direction == Direction::Increase && indicator.window == Window::Plan;
                 match indicator.baseline {
-                    Some(baseline) if grows && !total.has_ratio => {
-                        Some(&total.sum()? + &baseline.value.into())
-                    }
+                    Some(baseline) if grows && !total.has_ratio => Some(&total.sum()? + &baseline.value.into()),
                     _ => total.sum(),
                 }
             }
@@ -335,24 +345,13 @@ impl<'v, 'f> Case<'v, 'f> {
     }
 
     /// Whether a low total is not known because somebody did not give a value.
-    fn lacks_somebody(
-        &self,
-        indicator: &'v Indicator,
-        p: usize,
-        counting: Counting,
-        has_ratio: bool,
-    ) -> bool {
+    fn lacks_somebody(&self, indicator: &'v Indicator, p: usize, counting: Counting, has_ratio: bool) -> bool {
         !has_ratio && !self.silent(indicator, p, counting).is_empty()
     }
 
     /// "A low total needs everybody": who gave no value that counts, and for which period. Empty
     /// where it need not be everybody.
-    pub(crate) fn silent(
-        &self,
-        indicator: &'v Indicator,
-        p: usize,
-        counting: Counting,
-    ) -> Vec<(&'v Row<'f>, usize)> {
+    pub(crate) fn silent(&self, indicator: &'v Indicator, p: usize, counting: Counting) -> Vec<(&'v Row<'f>, usize)> {
         let adds_up = match indicator.aggregation {
             Aggregation::Sum | Aggregation::Max => true,
             Aggregation::Latest | Aggregation::Cumulative => indicator.across == Across::Sum,
@@ -361,9 +360,7 @@ impl<'v, 'f> Case<'v, 'f> {
         if !(is_low && adds_up) {
             return Vec::new();
         }
-        let gave = |cell: &Cell<'f>| {
-            cell.report(counting).is_some_and(|report| stated(report, &indicator.id).is_some())
-        };
+        let gave = |cell: &Cell<'f>| cell.report(counting).is_some_and(|report| stated(report, &indicator.id).is_some());
         let mut silent = Vec::new();
         match indicator.aggregation {
             Aggregation::Sum | Aggregation::Max => {
@@ -425,18 +422,14 @@ impl<'v, 'f> Case<'v, 'f> {
     pub(crate) fn is_done(&self, milestone: &Milestone, p: usize, counting: Counting) -> bool {
         let mut cells = self.rows.iter().flat_map(|row| row.cells[..=p].iter().flatten());
         cells.any(|cell| {
-            cell.report(counting).is_some_and(|report| report.milestones.contains(&milestone.id))
+            cell.report(counting)
+                .is_some_and(|report| report.milestones.contains(&milestone.id))
         })
     }
 
     /// The achievement of the action at the end of a period. An indicator without a value counts 0
     /// if `missing_is_zero`, and is left out otherwise.
-    pub(crate) fn achievement(
-        &self,
-        p: usize,
-        counting: Counting,
-        missing_is_zero: bool,
-    ) -> Option<Exact> {
+    pub(crate) fn achievement(&self, p: usize, counting: Counting, missing_is_zero: bool) -> Option<Exact> {
         let (mut sum, mut weight) = (Exact::zero(), Exact::zero());
         let mut add = |part_weight: Decimal, part: &Exact| {
             let part_weight = Exact::from(part_weight);
@@ -469,18 +462,17 @@ impl<'v, 'f> Case<'v, 'f> {
     pub(crate) fn is_fresh(&self, indicator: &'v Indicator, p: usize) -> bool {
         let back = usize::try_from(self.policy().stale_after).unwrap_or(usize::MAX);
         let recent = p.saturating_sub(back)..=p;
-        self.sources(indicator).flat_map(|row| &row.cells[recent.clone()]).flatten().any(|cell| {
-            let report = cell.report(Counting::Received);
-            report.is_some_and(|report| stated(report, &indicator.id).is_some())
-        })
+        self.sources(indicator)
+            .flat_map(|row| &row.cells[recent.clone()])
+            .flatten()
+            .any(|cell| {
+                let report = cell.report(Counting::Received);
+                report.is_some_and(|report| stated(report, &indicator.id).is_some())
+            })
     }
 
     /// The falls of a cumulative value up to p: who, when, from, to.
-    pub(crate) fn falls(
-        &self,
-        indicator: &'v Indicator,
-        p: usize,
-    ) -> Vec<(&'v Row<'f>, usize, Exact, Exact)> {
+    pub(crate) fn falls(&self, indicator: &'v Indicator, p: usize) -> Vec<(&'v Row<'f>, usize, Exact, Exact)> {
         let mut falls = Vec::new();
         if indicator.aggregation != Aggregation::Cumulative {
             return falls;
@@ -508,9 +500,9 @@ impl<'v, 'f> Case<'v, 'f> {
 
     /// What roles that do not count state for an indicator at p.
     pub(crate) fn beside(&self, indicator: &'v Indicator, p: usize) -> Vec<(&'v Row<'f>, Exact)> {
-        let others = self.column(p).filter(|(row, _)| {
-            !indicator.reported_by.contains(&row.standing.assignment.role)
-        });
+        let others = self
+            .column(p)
+            .filter(|(row, _)| !indicator.reported_by.contains(&row.standing.assignment.role));
         let stated = others.filter_map(|(row, cell)| {
             let value = stated(cell.report(Counting::Received)?, &indicator.id)?;
             quotient(value).map(|value| (row, value))
@@ -553,9 +545,7 @@ impl Total {
             Self { count: 0, .. } => None,
             Self { has_ratio: false, .. } => Some(Exact::from_millionths(self.num)),
             Self { den, .. } if *den <= 0 => None,
-            Self { num, den, .. } => {
-                Exact::from_millionths(*num).divided_by(&Exact::from_millionths(*den))
-            }
+            Self { num, den, .. } => Exact::from_millionths(*num).divided_by(&Exact::from_millionths(*den)),
         }
     }
 }
@@ -564,9 +554,7 @@ impl Total {
 fn quotient(value: &Value) -> Option<Exact> {
     match value {
         Value::Number(number) => Some((*number).into()),
-        Value::Ratio { num, den } if *den > Decimal::ZERO => {
-            Exact::from(*num).divided_by(&(*den).into())
-        }
+        Value::Ratio { num, den } if *den > Decimal::ZERO => Exact::from(*num).divided_by(&(*den).into()),
         Value::Ratio { .. } => None,
     }
 }

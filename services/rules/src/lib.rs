@@ -25,20 +25,14 @@ pub mod scorecard;
 pub use action::{ActionState, ActionVerdict, Rule, action};
 pub use calendar::{Calendar, Count};
 pub use exact::{Decimal, Exact, Reading};
-pub use facts::{
-    Assignment, Cover, Decision, Entry, Extension, Facts, Position, Report, Resolution, Source, Value,
-};
+pub use facts::{Assignment, Cover, Decision, Entry, Extension, Facts, Position, Report, Resolution, Source, Value};
 pub use finding::{Finding, Remedy};
 pub use indicator::{TrajectoryPoint, trajectory};
-pub use names::{
-    ActionId, AssignmentId, ComponentId, IndicatorId, InstitutionId, MilestoneId, PlanId, TerritoryCode,
-};
-pub use obligation::{
-    Obligation, ObligationState, Refused, Timeliness, extend, obligation, obligations, review, submit, waive,
-};
+pub use names::{ActionId, AssignmentId, ComponentId, IndicatorId, InstitutionId, MilestoneId, PlanId, TerritoryCode};
+pub use obligation::{Obligation, ObligationState, Refused, Timeliness, extend, obligation, obligations, review, submit, waive};
 pub use period::{Frequency, Period};
 pub use plan::{
-    Across, Action, Aggregation, Component, Direction, Fault, Indicator, Interpolation, Milestone,
-    Plan, Point, Policy, Problem, Role, Suspension, Window, check, measurable,
+    Across, Action, Aggregation, Component, Direction, Fault, Indicator, Interpolation, Milestone, Plan, Point, Policy, Problem, Role,
+    Suspension, Window, check, measurable,
 };
 pub use scorecard::{Discipline, Scope, Scorecard, Verdicts};

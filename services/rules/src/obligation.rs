@@ -6,9 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::assignment;
 use crate::exact::Decimal;
-use crate::facts::{
-    Assignment, CourseEvent, Cover, Decision, Entry, Extension, Facts, Position, Report, Value,
-};
+use crate::facts::{Assignment, CourseEvent, Cover, Decision, Entry, Extension, Facts, Position, Report, Value};
 use crate::history::{InForce, Terms};
 use crate::names::{ActionId, AssignmentId, IndicatorId, InstitutionId, TerritoryCode};
 use crate::period::Period;
@@ -174,12 +172,7 @@ pub enum ValueRefused {
 
 /// An obligation as of t, if it exists then.
 #[must_use]
-pub fn obligation(
-    facts: &Facts,
-    assignment: &AssignmentId,
-    period: Period,
-    t: Timestamp,
-) -> Option<Obligation> {
+pub fn obligation(facts: &Facts, assignment: &AssignmentId, period: Period, t: Timestamp) -> Option<Obligation> {
     let plan = InForce::at(facts, t)?;
     let terms = plan.terms(period)?;
     let owed = Owed::of(&plan, &terms, facts.find(assignment)?)?;
@@ -201,12 +194,7 @@ pub fn obligations(facts: &Facts, t: Timestamp) -> impl Iterator<Item = Obligati
 
 /// What an obligation would be after a submission received now, or why it is refused. An
 /// [`Obligation::next_version`] later it is recorded by [`Facts::report_submitted`].
-pub fn submit(
-    facts: &Facts,
-    assignment: &AssignmentId,
-    period: Period,
-    now: Timestamp,
-) -> Result<Obligation, Refused> {
+pub fn submit(facts: &Facts, assignment: &AssignmentId, period: Period, now: Timestamp) -> Result<Obligation, Refused> {
     let (plan, terms) = at(facts, period, now)?;
     let mut owed = owed_by(&plan, &terms, assignment)?;
     if now < owed.opens_at {
@@ -264,12 +252,7 @@ pub fn review(
 }
 
 /// What an obligation would be after a waiver, or why it is refused.
-pub fn waive(
-    facts: &Facts,
-    assignment: &AssignmentId,
-    period: Period,
-    now: Timestamp,
-) -> Result<Obligation, Refused> {
+pub fn waive(facts: &Facts, assignment: &AssignmentId, period: Period, now: Timestamp) -> Result<Obligation, Refused> {
     let (plan, terms) = at(facts, period, now)?;
     let mut owed = owed_by(&plan, &terms, assignment)?;
     match owed.state(now) {
@@ -283,11 +266,7 @@ pub fn waive(
 
 /// The obligations as an extension granted now would leave those that it moves, or why it is
 /// refused.
-pub fn extend(
-    facts: &Facts,
-    extension: &Extension,
-    now: Timestamp,
-) -> Result<Vec<Obligation>, Refused> {
+pub fn extend(facts: &Facts, extension: &Extension, now: Timestamp) -> Result<Vec<Obligation>, Refused> {
     let (plan, terms) = at(facts, extension.period, now).map_err(|_| Refused::ExtensionMovesNothing)?;
     let until = terms.calendar.due_end_of(extension.until);
     let moved: Vec<_> = (0..facts.assignments.len())
@@ -295,10 +274,16 @@ pub fn extend(
         .filter(|owed| owed.course.status != Status::Waived)
         .filter(|owed| covers(facts, &extension.cover, owed.desk, owed.assignment))
         .filter_map(|mut owed| {
-            owed.due.extend(now, until, extension.emergency).then(|| owed.to_obligation(&terms, now))
+            owed.due
+                .extend(now, until, extension.emergency)
+                .then(|| owed.to_obligation(&terms, now))
         })
         .collect();
-    if moved.is_empty() { Err(Refused::ExtensionMovesNothing) } else { Ok(moved) }
+    if moved.is_empty() {
+        Err(Refused::ExtensionMovesNothing)
+    } else {
+        Ok(moved)
+    }
 }
 
 /// Everything for which a submission's values are refused: below 0 where a floor or a ceiling is
@@ -315,7 +300,9 @@ pub fn check_values(
     let mut faults = Vec::new();
     let Some(plan) = InForce::at(facts, now) else { return faults };
     let Some(made) = facts.assignment(assignment) else { return faults };
-    let Some((_, action)) = plan.last_with(&made.action) else { return faults };
+    let Some((_, action)) = plan.last_with(&made.action) else {
+        return faults;
+    };
     let desks = facts.by_action.get(&made.action).map(Vec::as_slice).unwrap_or_default();
     for (id, value) in values {
         let Some(indicator) = action.indicators.iter().find(|indicator| &indicator.id == id) else {
@@ -324,9 +311,7 @@ pub fn check_values(
         let bounded = matches!(indicator.direction, Direction::AtLeast | Direction::AtMost);
         let is_negative = match value {
             Value::Number(number) => bounded && *number < Decimal::ZERO,
-            Value::Ratio { num, den } => {
-                *den < Decimal::ZERO || (bounded && *num < Decimal::ZERO)
-            }
+            Value::Ratio { num, den } => *den < Decimal::ZERO || (bounded && *num < Decimal::ZERO),
         };
         if is_negative {
             faults.push(ValueRefused::Negative { indicator: id.clone() });
@@ -335,9 +320,7 @@ pub fn check_values(
         let twice = values.iter().any(|(other, v)| other == id && is_ratio(v) != is_ratio(value));
         let mut others = desks.iter().flat_map(|&desk| {
             let courses = facts.assignments[desk].courses.iter();
-            courses.filter(move |(other, _)| {
-                **other != period || facts.find(assignment) != Some(desk)
-            })
+            courses.filter(move |(other, _)| **other != period || facts.find(assignment) != Some(desk))
         });
         let mixed = twice
             || others.any(|(_, events)| {
@@ -357,21 +340,13 @@ pub(crate) fn stated<'r>(report: &'r Report, indicator: &IndicatorId) -> Option<
     report.values.iter().find(|(id, _)| id == indicator).map(|(_, value)| value)
 }
 
-fn at<'f>(
-    facts: &'f Facts,
-    period: Period,
-    now: Timestamp,
-) -> Result<(InForce<'f>, Terms<'f>), Refused> {
+fn at<'f>(facts: &'f Facts, period: Period, now: Timestamp) -> Result<(InForce<'f>, Terms<'f>), Refused> {
     let plan = InForce::at(facts, now).ok_or(Refused::NothingOwed)?;
     let terms = plan.terms(period).ok_or(Refused::NothingOwed)?;
     Ok((plan, terms))
 }
 
-fn owed_by<'f>(
-    plan: &InForce<'f>,
-    terms: &Terms<'f>,
-    assignment: &AssignmentId,
-) -> Result<Owed<'f>, Refused> {
+fn owed_by<'f>(plan: &InForce<'f>, terms: &Terms<'f>, assignment: &AssignmentId) -> Result<Owed<'f>, Refused> {
     let desk = plan.facts.find(assignment).ok_or(Refused::NothingOwed)?;
     Owed::of(plan, terms, desk).ok_or(Refused::NothingOwed)
 }
@@ -465,9 +440,7 @@ impl<'f> Owed<'f> {
             Status::Waived => ObligationState::Waived,
             Status::Validated => ObligationState::Validated,
             Status::Submitted { .. } => ObligationState::Submitted,
-            Status::Returned { .. } if self.answer_due_at().is_some_and(|due_at| t < due_at) => {
-                ObligationState::Returned
-            }
+            Status::Returned { .. } if self.answer_due_at().is_some_and(|due_at| t < due_at) => ObligationState::Returned,
             Status::Returned { .. } => ObligationState::ReturnedOverdue,
             Status::Nothing if t < self.opens_at => ObligationState::NotOpen,
             Status::Nothing if t < self.due.at => ObligationState::Open,
@@ -491,9 +464,7 @@ impl<'f> Owed<'f> {
     pub(crate) fn delay(&self) -> Option<SignedDuration> {
         let report = self.course.first_received_at.map(|at| at.duration_since(self.due.at));
         let answers = self.course.answers.iter().zip(&self.answer_ends);
-        let answers = answers.map(|(answer, &ends_at)| {
-            answer.received_at.duration_since(ends_at.max(self.due.at))
-        });
+        let answers = answers.map(|(answer, &ends_at)| answer.received_at.duration_since(ends_at.max(self.due.at)));
         report.into_iter().chain(answers).max()
     }
 
@@ -502,7 +473,9 @@ impl<'f> Owed<'f> {
         let mut owed = self.clone();
         owed.set_answer_ends(terms);
         let state = owed.state(t);
-        let Self { assignment, course, due, .. } = self;
+        let Self {
+            assignment, course, due, ..
+        } = self;
         let received_at = course.report.map(|report| report.received_at);
         Obligation {
             assignment: assignment.id.clone(),
@@ -542,7 +515,11 @@ pub(crate) struct Due {
 
 impl Due {
     fn new(at: Timestamp) -> Self {
-        Self { at, extended_by: Vec::new(), extended_after_due: false }
+        Self {
+            at,
+            extended_by: Vec::new(),
+            extended_after_due: false,
+        }
     }
 
     /// Moves it if `until` is later, and the extension was recorded before it or is an emergency.
@@ -561,12 +538,8 @@ fn covers(facts: &Facts, cover: &Cover, desk: usize, assignment: &Assignment) ->
     match cover {
         Cover::All => true,
         Cover::Institution(institution) => *institution == assignment.institution,
-        Cover::Territory(code) => {
-            assignment.territory.as_ref().is_some_and(|territory| territory.lies_in(code))
-        }
-        Cover::Assignment(id) => {
-            facts.find(id).is_some_and(|other| facts.line_of(other) == facts.line_of(desk))
-        }
+        Cover::Territory(code) => assignment.territory.as_ref().is_some_and(|territory| territory.lies_in(code)),
+        Cover::Assignment(id) => facts.find(id).is_some_and(|other| facts.line_of(other) == facts.line_of(desk)),
     }
 }
 
@@ -593,8 +566,12 @@ pub(crate) enum Status {
     /// Nothing sent, or rejected.
     Nothing,
     /// Sent; as the answer to a report that was returned, or not.
-    Submitted { answer_by: Option<Date> },
-    Returned { answer_by: Date },
+    Submitted {
+        answer_by: Option<Date>,
+    },
+    Returned {
+        answer_by: Date,
+    },
     Validated,
     Waived,
 }
@@ -643,10 +620,14 @@ impl<'f> Course<'f> {
             }
             Status::Returned { answer_by } => {
                 self.answers.push(Answer { received_at, answer_by });
-                self.status = Status::Submitted { answer_by: Some(answer_by) };
+                self.status = Status::Submitted {
+                    answer_by: Some(answer_by),
+                };
             }
             // A replaced answer is timed again as an answer.
-            Status::Submitted { answer_by: Some(answer_by) } => {
+            Status::Submitted {
+                answer_by: Some(answer_by),
+            } => {
                 self.answers.pop();
                 self.answers.push(Answer { received_at, answer_by });
             }
@@ -656,7 +637,9 @@ impl<'f> Course<'f> {
     }
 
     fn review(&mut self, recorded_at: Timestamp, version: u32, decision: Decision) {
-        let Some(report) = self.report.filter(|report| report.version == version) else { return };
+        let Some(report) = self.report.filter(|report| report.version == version) else {
+            return;
+        };
         if self.status == Status::Waived {
             return;
         }

@@ -33,14 +33,17 @@ impl Frequency {
     #[must_use]
     pub fn period_of(self, day: Date) -> Period {
         let number = (day.month() - 1) / self.months() + 1;
-        Period { year: day.year(), number, frequency: self }
+        Period {
+            year: day.year(),
+            number,
+            frequency: self,
+        }
     }
 
     /// The periods that touch the days from `start` to `end`, in order; none if `end` comes first.
     pub fn periods(self, start: Date, end: Date) -> impl Iterator<Item = Period> {
         let first = (start <= end).then(|| self.period_of(start));
-        std::iter::successors(first, |period| period.next())
-            .take_while(move |period| period.first_day() <= end)
+        std::iter::successors(first, |period| period.next()).take_while(move |period| period.first_day() <= end)
     }
 }
 
@@ -142,7 +145,11 @@ impl FromStr for Period {
         };
         let number = |digits: &str, width: usize| {
             let plain = digits.len() == width && digits.bytes().all(|byte| byte.is_ascii_digit());
-            if plain { digits.parse::<i16>().map_err(|_| refused()) } else { Err(refused()) }
+            if plain {
+                digits.parse::<i16>().map_err(|_| refused())
+            } else {
+                Err(refused())
+            }
         };
         let (frequency, part) = match rest {
             None => (Frequency::Annual, 1),
@@ -182,7 +189,9 @@ mod tests {
         check("2026-S1", Some((date(2026, 1, 1), date(2026, 6, 30))));
         check("2026", Some((date(2026, 1, 1), date(2026, 12, 31))));
         check("9999-12", Some((date(9999, 12, 1), date(9999, 12, 31))));
-        for text in ["2026-13", "2026-00", "2026-Q5", "2026-Q0", "2026-S3", "26", "2026-", "2026-1", "", "x", "2026-ñ1", "0000"] {
+        for text in [
+            "2026-13", "2026-00", "2026-Q5", "2026-Q0", "2026-S3", "26", "2026-", "2026-1", "", "x", "2026-ñ1", "0000",
+        ] {
             check(text, None);
         }
     }

@@ -136,12 +136,7 @@ pub struct Action {
 
 impl Action {
     /// An action with nothing but its dates; weight 1.
-    pub fn new(
-        id: impl Into<ActionId>,
-        component: impl Into<ComponentId>,
-        start: Date,
-        end: Date,
-    ) -> Self {
+    pub fn new(id: impl Into<ActionId>, component: impl Into<ComponentId>, start: Date, end: Date) -> Self {
         Self {
             id: id.into(),
             component: component.into(),
@@ -164,7 +159,9 @@ impl Action {
     /// Whether it rests on a day.
     #[must_use]
     pub fn is_suspended_on(&self, day: Date) -> bool {
-        self.suspended.iter().any(|rest| rest.from <= day && rest.to.is_none_or(|to| day <= to))
+        self.suspended
+            .iter()
+            .any(|rest| rest.from <= day && rest.to.is_none_or(|to| day <= to))
     }
 }
 
@@ -337,11 +334,7 @@ pub enum Problem {
 pub fn check(plan: &Plan) -> Vec<Fault> {
     let mut faults = Faults(Vec::new());
     faults.when(plan.end < plan.start, "plan.period.end", Problem::EndBeforeStart);
-    faults.when(
-        plan.policy.rules != RULES,
-        "plan.compliance_policy.rules",
-        Problem::UnknownRules,
-    );
+    faults.when(plan.policy.rules != RULES, "plan.compliance_policy.rules", Problem::UnknownRules);
     faults.when(
         plan.policy.milestones_weight <= Decimal::ZERO,
         "plan.compliance_policy.milestones_weight",
@@ -408,8 +401,7 @@ fn check_action(faults: &mut Faults, plan: &Plan, action: &Action, at: &str) {
             Problem::YearlyWithoutIncrease,
         );
         faults.when(
-            indicator.direction == Direction::Decrease
-                && matches!(indicator.aggregation, Aggregation::Sum | Aggregation::Max),
+            indicator.direction == Direction::Decrease && matches!(indicator.aggregation, Aggregation::Sum | Aggregation::Max),
             format!("{at}.aggregation"),
             Problem::DecreaseOfSumOrMax,
         );
@@ -433,7 +425,10 @@ struct Faults(Vec<Fault>);
 impl Faults {
     fn when(&mut self, wrong: bool, path: impl Into<String>, problem: Problem) {
         if wrong {
-            self.0.push(Fault { path: path.into(), problem });
+            self.0.push(Fault {
+                path: path.into(),
+                problem,
+            });
         }
     }
 }
@@ -487,11 +482,19 @@ pub fn measurable(action: &Action, indicator: &Indicator) -> Result<(), NotMeasu
         Direction::Increase if indicator.window == Window::Year => Ok(()),
         Direction::Increase => {
             let baseline = indicator.baseline.map_or(Decimal::ZERO, |point| point.value);
-            if last_target > baseline { Ok(()) } else { Err(not_better(baseline)) }
+            if last_target > baseline {
+                Ok(())
+            } else {
+                Err(not_better(baseline))
+            }
         }
         Direction::Decrease => {
             let baseline = indicator.baseline.ok_or(NotMeasurable::NoBaseline)?.value;
-            if last_target < baseline { Ok(()) } else { Err(not_better(baseline)) }
+            if last_target < baseline {
+                Ok(())
+            } else {
+                Err(not_better(baseline))
+            }
         }
     }
 }

@@ -119,12 +119,23 @@ impl<'f> Verdicts<'f> {
                 let rows = ranges.get(&action.id).cloned().unwrap_or_default();
                 let case = Case::new(&plan, &periods, action, &all_rows[rows.clone()]);
                 let (verdict, q) = judge(&case);
-                Judged { verdict, weight: action.weight, q, rows }
+                Judged {
+                    verdict,
+                    weight: action.weight,
+                    q,
+                    rows,
+                }
             })
             .collect();
         let places = judged.iter().enumerate();
         let place_of = places.map(|(i, judged)| (judged.verdict.action.clone(), i)).collect();
-        Some(Self { plan, periods, rows: all_rows, judged, place_of })
+        Some(Self {
+            plan,
+            periods,
+            rows: all_rows,
+            judged,
+            place_of,
+        })
     }
 
     /// The instant asked about.
@@ -153,9 +164,10 @@ impl<'f> Verdicts<'f> {
     /// All obligations that exist, by action, assignment and period.
     pub fn obligations(&self) -> impl Iterator<Item = Obligation> {
         self.rows.iter().flat_map(|row| {
-            row.cells.iter().zip(&self.periods).filter_map(|(cell, terms)| {
-                cell.as_ref().map(|cell| cell.owed.to_obligation(terms, self.plan.t))
-            })
+            row.cells
+                .iter()
+                .zip(&self.periods)
+                .filter_map(|(cell, terms)| cell.as_ref().map(|cell| cell.owed.to_obligation(terms, self.plan.t)))
         })
     }
 
@@ -176,9 +188,11 @@ impl<'f> Verdicts<'f> {
             weighted_mean(parts.iter().filter_map(|(judged, weight)| Some((*weight, reading(judged)?))))
         };
         let coverage_of = |reading: &dyn Fn(&Judged) -> Option<Reading>| {
-            weighted_mean(parts.iter().map(|(judged, weight)| {
-                (*weight, if reading(judged).is_some() { Reading::ONE } else { Reading::ZERO })
-            }))
+            weighted_mean(
+                parts
+                    .iter()
+                    .map(|(judged, weight)| (*weight, if reading(judged).is_some() { Reading::ONE } else { Reading::ZERO })),
+            )
         };
         let observed = |judged: &Judged| judged.verdict.observed;
         let validated = |judged: &Judged| judged.verdict.validated;
@@ -196,7 +210,9 @@ impl<'f> Verdicts<'f> {
     /// Whether an action's verdict belongs to a scope's index.
     fn holds_action(&self, scope: &Scope, judged: &Judged) -> bool {
         let version = self.plan.now();
-        let Some(action) = version.action(&judged.verdict.action) else { return false };
+        let Some(action) = version.action(&judged.verdict.action) else {
+            return false;
+        };
         match scope {
             Scope::Plan => true,
             Scope::Component(component) => version.stands_under(&action.component, component),
@@ -218,7 +234,9 @@ impl<'f> Verdicts<'f> {
     /// For an institution, 0 where a lead obligation of its own that is asked for at the period
     /// judged is not received.
     fn strict_in(&self, scope: &Scope, judged: &Judged) -> Option<Reading> {
-        let Scope::Institution(institution) = scope else { return judged.verdict.strict };
+        let Scope::Institution(institution) = scope else {
+            return judged.verdict.strict;
+        };
         let is_silent = judged.q.is_some_and(|q| {
             self.rows[judged.rows.clone()].iter().any(|row| {
                 row.is_lead()
@@ -237,9 +255,7 @@ impl<'f> Verdicts<'f> {
                 found.is_some_and(|(version, action)| version.stands_under(&action.component, component))
             }
             Scope::Institution(institution) => assignment.institution == *institution,
-            Scope::Territory(code) => {
-                assignment.territory.as_ref().is_some_and(|territory| territory.lies_in(code))
-            }
+            Scope::Territory(code) => assignment.territory.as_ref().is_some_and(|territory| territory.lies_in(code)),
         }
     }
 

@@ -1,2 +1,163 @@
-//! placeholder
-fn main() {}
+//! Vigía: one binary. It serves all services or some, plays the demo and scenario files, and asks a server.
+
+mod cast;
+mod cluster;
+mod commands;
+mod config;
+mod lang;
+mod output;
+mod play;
+mod scenario;
+mod simulate;
+mod yaml;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{
+    commands::Access,
+    config::{Config, Flags},
+};
+
+/// Vigía: quién cumple los planes nacionales, quién no, y por qué.
+/// Who complies with the national plans, who does not, and why.
+#[derive(Debug, Parser)]
+#[command(name = "vigia", version, after_help = "Salida / exit codes: 0 bien / fine; 1 algo difiere o fue negado / something differs or was refused; 2 uso / usage.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Formato de la salida / format of the output.
+    #[arg(short, long, value_enum, default_value_t = Format::Text, global = true)]
+    output: Format,
+    /// Archivo de configuración, si no es vigia.toml / configuration file, if not vigia.toml.
+    #[arg(long, env = "VIGIA_CONFIG", global = true)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Para personas / for people.
+    Text,
+    /// Para programas / for programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Atiende con todos los servicios, o con algunos / serve all services, or some.
+    #[command(after_help = "Ejemplos / examples:\n  vigia serve\n  vigia serve reporting --data /var/lib/vigia --listen 127.0.0.1:7303")]
+    Serve {
+        /// identity, plans, assignments, reporting, compliance; todos si no se dice / all if none is named.
+        services: Vec<String>,
+        /// Directorio de datos / data directory.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// Dirección / address, 127.0.0.1:7300.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+    /// Prepara un directorio: claves y primera administradora / make keys and the first administrator.
+    #[command(after_help = "Ejemplo / example:\n  vigia init --data /var/lib/vigia")]
+    Init {
+        /// Directorio de datos / data directory.
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+    /// Pone al día las bases de datos / bring the databases up to date.
+    Migrate {
+        /// Directorio de datos / data directory.
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+    /// Planes como archivos / plans as files.
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// El tablero de un plan, eje, institución o territorio / the scorecard of a plan, component, institution, territory.
+    #[command(after_help = "Ejemplos / examples:\n  vigia scorecard plans/vcm\n  vigia scorecard institutions/msp --plan vcm --as-of 2024-03-31 -o json")]
+    Scorecard {
+        /// plans/vcm, plans/vcm/components/p1, institutions/msp, territories/17.
+        name: String,
+        /// Plan, para instituciones y territorios / for institutions and territories.
+        #[arg(long)]
+        plan: Option<String>,
+        /// Al instante, en hora del plan / as of, in the plan's time.
+        #[arg(long)]
+        as_of: Option<String>,
+        #[command(flatten)]
+        access: Access,
+    },
+    /// El dictamen de una acción u obligación, con sus razones / the verdict on an action or obligation, with its reasons.
+    #[command(after_help = "Ejemplo / example:\n  vigia verdict plans/vcm/actions/p1-1 --as-of 2024-03-31")]
+    Verdict {
+        /// plans/vcm/actions/p1-1, plans/vcm/assignments/x/obligations/2024-S1.
+        name: String,
+        /// Al instante, en hora del plan / as of, in the plan's time.
+        #[arg(long)]
+        as_of: Option<String>,
+        #[command(flatten)]
+        access: Access,
+    },
+    /// Representa escenarios y compara lo que se espera / play scenario files and compare with what they expect.
+    #[command(after_help = "Ejemplo / example:\n  vigia simulate tests/scenarios")]
+    Simulate {
+        /// Archivos o directorios / files or directories.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum PlanCommand {
+    /// Importa un plan; con una falla nada se guarda / import a plan; with one fault nothing is kept.
+    #[command(after_help = "Ejemplo / example:\n  vigia plan import deploy/data/plans/vcm.yaml --validate-only")]
+    Import {
+        /// Archivo YAML / YAML file.
+        file: PathBuf,
+        /// Solo revisa / only check.
+        #[arg(long)]
+        validate_only: bool,
+        #[command(flatten)]
+        access: Access,
+    },
+    /// Escribe un plan como archivo que se importa igual / write a plan as a file that imports unchanged.
+    Export {
+        /// plans/vcm o vcm.
+        plan: String,
+        #[command(flatten)]
+        access: Access,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Usage: clap itself ends with 2, and says what is wrong.
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(cause) => {
+            // Into the void if nobody listens: the exit code still tells.
+            let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("vigia: {cause:#}\n"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Runs a command; says whether all was as it should be.
+async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
+    let json = output == Format::Json;
+    let load = |flags: Flags| Config::load(config.as_deref(), &flags);
+    match command {
+        Command::Serve { services, data, listen } => commands::serve(&load(Flags { data, listen, services })?).await?,
+        Command::Init { data } => commands::init(&load(Flags { data, ..Flags::default() })?, json).await?,
+        Command::Migrate { data } => commands::migrate(&load(Flags { data, ..Flags::default() })?, json).await?,
+        Command::Plan(PlanCommand::Import { file, validate_only, access }) => commands::plan_import(&access, &file, validate_only, json).await?,
+        Command::Plan(PlanCommand::Export { plan, access }) => commands::plan_export(&access, &plan).await?,
+        Command::Scorecard { name, plan, as_of, access } => commands::scorecard(&access, &name, plan.as_deref(), as_of.as_deref(), json).await?,
+        Command::Verdict { name, as_of, access } => commands::verdict(&access, &name, as_of.as_deref(), json).await?,
+        Command::Simulate { files } => return simulate::run(&files, json).await,
+    }
+    Ok(true)
+}

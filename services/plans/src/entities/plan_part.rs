@@ -1,0 +1,20 @@
+//! Components, actions and indicators as drafted: one row each, in the order of `place`. Frozen once the plan is in force.
+#![expect(unreachable_pub, reason = "sea-orm derives public types; the module keeps them in")]
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "plan_part")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+    pub plan: String,
+    pub kind: String,
+    pub place: i32,
+    pub definition: Vec<u8>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

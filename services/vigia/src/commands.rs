@@ -1,0 +1,303 @@
+//! The plain commands: run services, make the first keys, bring databases up to date, and ask a server.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use comfy_table::Cell;
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tonic::transport::Channel;
+use tracing_subscriber::EnvFilter;
+use vigia_platform::{Area, Clock, Db, Durability, instant, new_id, timestamp};
+use vigia_proto::{
+    compliance::{
+        Basis, GetScorecardRequest, GetScorecardResponse, GetVerdictRequest, GetVerdictResponse, Scorecard, Verdict,
+        compliance_service_client::ComplianceServiceClient,
+    },
+    plans::{ExportPlanRequest, GetPlanRequest, ImportPlanRequest, ImportPlanResponse, plan_service_client::PlanServiceClient},
+};
+
+use crate::{
+    cast::{Credentials, Principal},
+    cluster,
+    config::{Config, LogFormat},
+    lang::{Lang, lang, say},
+    output,
+    play::told,
+};
+
+/// How to reach a server, and as whom.
+#[derive(Args, Clone, Debug)]
+pub struct Access {
+    /// Servidor / the server's address.
+    #[arg(long, env = "VIGIA_SERVER", default_value = "127.0.0.1:7300", global = true)]
+    pub server: String,
+    /// Cliente, como clients/msp-1 / the client that calls.
+    #[arg(long, env = "VIGIA_CLIENT", default_value = "", global = true)]
+    pub client: String,
+    /// Archivo con su clave privada (PEM) / file with its private key.
+    #[arg(long, env = "VIGIA_KEY", global = true)]
+    pub key: Option<PathBuf>,
+    /// Id de la clave, si no es el del cliente / id of the key, if it is not the client's.
+    #[arg(long, env = "VIGIA_KID", global = true)]
+    pub kid: Option<String>,
+}
+
+impl Access {
+    async fn principal(&self) -> Result<Principal> {
+        let Some(path) = &self.key else { bail!(say("falta --key (o VIGIA_KEY): el archivo con la clave del cliente", "--key (or VIGIA_KEY) is missing: the file with the client's key")) };
+        let id = self.client.strip_prefix("clients/").unwrap_or(&self.client);
+        if id.is_empty() {
+            bail!(say("falta --client (o VIGIA_CLIENT), como clients/msp-1", "--client (or VIGIA_CLIENT) is missing, such as clients/msp-1"));
+        }
+        let key = cluster::read_key(path, self.kid.as_deref().unwrap_or(id))?;
+        let channel = Channel::from_shared(cluster::url(&self.server))?.connect().await.with_context(|| self.server.clone())?;
+        Ok(Principal::new(channel, Credentials::Client(format!("clients/{id}"), key)))
+    }
+}
+
+/// `vigia serve`: until SIGTERM or Ctrl-C.
+pub async fn serve(config: &Config) -> Result<()> {
+    log(config);
+    cluster::make_directory(&config.data)?;
+    let options = options(config)?;
+    // The port first: a second process on it ends here, before it touches a database.
+    let listener = TcpListener::bind(config.listen).await.with_context(|| config.listen.to_string())?;
+    let services = cluster::build(&options).await?;
+    let names: Vec<&str> = options.services.iter().map(|area| area.name()).collect();
+    let running = cluster::start_on(listener, services)?;
+    tracing::info!(address = %running.address, services = names.join(","), data = %config.data.display(), "serving");
+    wait_for_the_end().await?;
+    tracing::info!("draining");
+    running.stop().await
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+pub async fn wait_for_the_end() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    Ok(())
+}
+
+fn options(config: &Config) -> Result<cluster::Options> {
+    let options = cluster::Options {
+        directory: config.data.clone(),
+        clock: Clock::real(),
+        scratch: false,
+        services: config.areas()?,
+        peers: config.peers(),
+    };
+    Ok(options)
+}
+
+/// Sends the log to standard error; `RUST_LOG` wins over the configuration.
+pub fn log(config: &Config) {
+    let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&config.log.filter)).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber is no error: the first one stays.
+    let _ = match config.log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+/// `vigia init`: makes the keys, the services' clients and the first administrator, whose password it prints this once.
+pub async fn init(config: &Config, json: bool) -> Result<()> {
+    cluster::make_directory(&config.data)?;
+    let path = cluster::password_path(&config.data);
+    if path.exists() || config.data.join("identity.sqlite").exists() {
+        bail!("{}: {}", config.data.display(), say("ya está iniciado", "is initialised already"));
+    }
+    let options = cluster::Options { services: [Area::Identity].into(), ..options(config)? };
+    cluster::build(&options).await?;
+    let password = fs::read_to_string(&path)?;
+    let keys = config.data.join("keys");
+    if json {
+        return output::json(&serde_json::json!({"account": cluster::ADMINISTRATOR, "password": password, "keys": keys}));
+    }
+    output::line(&format!("{}: {}", say("cuenta", "account"), cluster::ADMINISTRATOR));
+    output::line(&format!("{}: {password}", say("contraseña (guárdela: no se mostrará otra vez)", "password (keep it: it is not shown again)")));
+    output::line(&format!("{}: {}", say("claves de los servicios", "keys of the services"), keys.display()));
+    // Shown once means kept nowhere: the account knows only its hash.
+    fs::write(&path, "")?;
+    Ok(())
+}
+
+/// `vigia migrate`: brings the databases of the data directory up to date.
+pub async fn migrate(config: &Config, json: bool) -> Result<()> {
+    cluster::make_directory(&config.data)?;
+    let mut done = Vec::new();
+    for area in config.areas()? {
+        let path = config.data.join(format!("{area}.sqlite"));
+        let new = !path.exists();
+        Db::open(area, &config.data, Durability::Full, Clock::real()).await.with_context(|| path.display().to_string())?;
+        if !json {
+            let what = if new { say("creada", "created") } else { say("al día", "up to date") };
+            output::line(&format!("{}: {what}", path.display()));
+        }
+        done.push(serde_json::json!({"service": area.name(), "database": path, "created": new}));
+    }
+    if json { output::json(&done) } else { Ok(()) }
+}
+
+/// `vigia plan import`: sends a plan file; with one fault nothing is kept.
+pub async fn plan_import(access: &Access, file: &Path, validate_only: bool, json: bool) -> Result<()> {
+    let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+    let request = ImportPlanRequest { file: bytes, validate_only, request_id: new_id() };
+    let answer = PlanServiceClient::new(access.principal().await?).import_plan(request).await.map_err(told)?.into_inner();
+    if json {
+        return output::json(&output::value("vigia.plans.v1.ImportPlanResponse", &answer)?);
+    }
+    let ImportPlanResponse { plan, components, actions, indicators, warnings } = answer;
+    let what = if validate_only { say("sin fallas", "no faults") } else { say("importado", "imported") };
+    output::line(&format!("{} · {what}: {components} componentes, {actions} acciones, {indicators} indicadores", plan.unwrap_or_default().name));
+    for warning in warnings {
+        output::line(&format!("  {}: {warning}", say("aviso", "warning")));
+    }
+    Ok(())
+}
+
+/// `vigia plan export`: writes the plan as a file that can be imported unchanged.
+pub async fn plan_export(access: &Access, plan: &str) -> Result<()> {
+    let request = ExportPlanRequest { name: plan_name(plan) };
+    let answer = PlanServiceClient::new(access.principal().await?).export_plan(request).await.map_err(told)?.into_inner();
+    use std::io::Write;
+    std::io::stdout().write_all(&answer.file)?;
+    Ok(())
+}
+
+fn plan_name(plan: &str) -> String {
+    if plan.starts_with("plans/") { plan.to_owned() } else { format!("plans/{plan}") }
+}
+
+/// An instant as people give it: a local time of the zone, a day (its first instant), or with its offset.
+pub fn parse_as_of(text: &str, zone: &TimeZone) -> Result<Timestamp> {
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(instant);
+    }
+    let local: DateTime = text.parse().with_context(|| format!("--as-of {text}: 2026-03-31, 2026-03-31T17:00, 2026-03-31T17:00:00-05:00"))?;
+    crate::scenario::instant(zone, local)
+}
+
+/// The zone in which the times of a plan are to be read.
+async fn zone(principal: &Principal, plan: &str) -> Result<TimeZone> {
+    let request = GetPlanRequest { name: plan.to_owned() };
+    let plan = PlanServiceClient::new(principal.clone()).get_plan(request).await.map_err(told)?.into_inner().plan.unwrap_or_default();
+    Ok(TimeZone::get(&plan.time_zone)?)
+}
+
+/// The plan that a resource name begins with: `plans/vcm/actions/p1-1` is of `plans/vcm`.
+fn plan_of(name: &str) -> Option<String> {
+    let mut parts = name.split('/');
+    (parts.next() == Some("plans")).then_some(())?;
+    Some(format!("plans/{}", parts.next()?))
+}
+
+/// `vigia scorecard`.
+pub async fn scorecard(access: &Access, name: &str, plan: Option<&str>, as_of: Option<&str>, json: bool) -> Result<()> {
+    let principal = access.principal().await?;
+    let plan = plan.map(plan_name).or_else(|| plan_of(name));
+    let Some(plan) = plan else { bail!(say("falta --plan", "--plan is missing")) };
+    let zone = zone(&principal, &plan).await?;
+    let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
+    let request = GetScorecardRequest { name: name.to_owned(), plan, as_of };
+    let answer = ComplianceServiceClient::new(principal).get_scorecard(request).await.map_err(told)?.into_inner();
+    if json {
+        return output::json(&output::value("vigia.compliance.v1.GetScorecardResponse", &answer)?);
+    }
+    let GetScorecardResponse { scorecard, basis } = answer;
+    tell_scorecards(&[scorecard.unwrap_or_default()]);
+    tell_basis(&basis.unwrap_or_default(), &zone);
+    Ok(())
+}
+
+/// `vigia verdict`.
+pub async fn verdict(access: &Access, name: &str, as_of: Option<&str>, json: bool) -> Result<()> {
+    let principal = access.principal().await?;
+    let Some(plan) = plan_of(name) else { bail!("{name}: plans/{{plan}}/actions/{{a}}, …/assignments/{{id}}/obligations/{{period}}") };
+    let zone = zone(&principal, &plan).await?;
+    let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
+    let request = GetVerdictRequest { name: name.to_owned(), as_of };
+    let answer = ComplianceServiceClient::new(principal).get_verdict(request).await.map_err(told)?.into_inner();
+    if json {
+        return output::json(&output::value("vigia.compliance.v1.GetVerdictResponse", &answer)?);
+    }
+    let GetVerdictResponse { verdict, basis } = answer;
+    tell_verdict(&verdict.unwrap_or_default(), &zone);
+    tell_basis(&basis.unwrap_or_default(), &zone);
+    Ok(())
+}
+
+/// Scorecards as a table: three readings side by side, each with what it rests on, and discipline.
+pub fn tell_scorecards(cards: &[Scorecard]) {
+    let heading = [
+        say("ámbito", "scope"), say("estricto", "strict"), say("observado", "observed"), say("cobertura", "coverage"),
+        say("validado", "validated"), say("cobertura", "coverage"), say("debidos", "owed"), say("recibidos", "received"),
+        say("a tiempo", "on time"), say("validados", "validated"), say("sin novedad", "nil"),
+    ];
+    let rows = cards.iter().map(|card| {
+        let discipline = card.discipline.unwrap_or_default();
+        let title = if card.title_es.is_empty() { &card.name } else { &card.title_es };
+        let mut row = vec![Cell::new(shortened(title, 44)), output::light(&card.strict), output::light(&card.observed)];
+        row.push(Cell::new(output::percent(&card.coverage_observed)));
+        row.push(output::light(&card.validated));
+        row.push(Cell::new(output::percent(&card.coverage_validated)));
+        row.extend([discipline.owed, discipline.received, discipline.on_time, discipline.validated, discipline.nil].map(Cell::new));
+        row
+    });
+    output::line(&output::table(&heading, rows.collect()));
+}
+
+/// A text of at most so many characters.
+pub fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain("…".chars()).collect() }
+}
+
+/// A verdict with all its reasons.
+pub fn tell_verdict(verdict: &Verdict, zone: &TimeZone) {
+    let state = if verdict.obligation_state.is_empty() {
+        output::state_word(verdict.action_state().as_str_name()).to_owned()
+    } else {
+        format!("{} · {}", verdict.obligation_state, verdict.timeliness)
+    };
+    output::line(&format!("{} · {state} {}", verdict.name, verdict.period));
+    if verdict.obligation_state.is_empty() {
+        let readings = [(say("estricto", "strict"), &verdict.strict), (say("observado", "observed"), &verdict.observed), (say("validado", "validated"), &verdict.validated)];
+        let readings: Vec<String> = readings.iter().map(|(name, index)| format!("{name} {}", output::percent(index))).collect();
+        output::line(&format!("  {}", readings.join(" · ")));
+    }
+    if let Some(due) = verdict.due_time.as_ref().and_then(instant) {
+        output::line(&format!("  {}: {}", say("vence antes de", "due before"), zone.to_datetime(due)));
+    }
+    for step in &verdict.explanation {
+        let text = if lang() == Lang::Es { &step.text_es } else { &step.text_en };
+        output::line(&format!("  {}: {text}", step.rule));
+        let facts = [(say("observado", "observed"), step.observed.clone()), (say("requerido", "required"), step.required.clone()), (say("bitácora", "journal"), step.positions.join(", "))];
+        for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+            output::line(&format!("      {name}: {fact}"));
+        }
+    }
+    let remedy = if lang() == Lang::Es { &verdict.remedy_es } else { &verdict.remedy_en };
+    if !remedy.is_empty() {
+        output::line(&format!("  {}: {remedy}", say("para cumplir", "to comply")));
+    }
+}
+
+fn tell_basis(basis: &Basis, zone: &TimeZone) {
+    if let Some(as_of) = basis.as_of.as_ref().and_then(instant) {
+        output::line(&format!("{} {} · {}", say("al", "as of"), zone.to_datetime(as_of), basis.positions.join(", ")));
+    }
+    if basis.simulated {
+        output::line(say("SIMULADO: nada de esto dice algo sobre una conducta real.", "SIMULATED: none of this says anything about real conduct."));
+    }
+}

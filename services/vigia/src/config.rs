@@ -1,0 +1,175 @@
+//! The configuration: `vigia.toml`, then the environment (`VIGIA_…`), then flags; the last one wins. A key that nobody
+//! knows is refused by its name.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, anyhow, bail};
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+use vigia_platform::Area;
+
+/// All that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Data directory: a database for each service, and the keys. `VIGIA_DATA`, `--data`.
+    pub data: PathBuf,
+    /// Address to listen on. `VIGIA_LISTEN`, `--listen`.
+    pub listen: SocketAddr,
+    /// Services to run: identity, plans, assignments, reporting, compliance; all if empty.
+    pub services: Vec<String>,
+    /// Where the services answer that do not run here.
+    pub peers: Peers,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// Addresses of services, such as `10.0.0.2:7300` or `http://plans:7300`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Peers {
+    /// Identity. `VIGIA_PEERS_IDENTITY`.
+    pub identity: Option<String>,
+    /// Plans. `VIGIA_PEERS_PLANS`.
+    pub plans: Option<String>,
+    /// Assignments. `VIGIA_PEERS_ASSIGNMENTS`.
+    pub assignments: Option<String>,
+    /// Reporting. `VIGIA_PEERS_REPORTING`.
+    pub reporting: Option<String>,
+    /// Compliance. `VIGIA_PEERS_COMPLIANCE`.
+    pub compliance: Option<String>,
+}
+
+/// The log, on standard error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` or `json`. `VIGIA_LOG_FORMAT`.
+    pub format: LogFormat,
+    /// A filter such as `info` or `vigia_platform=debug`. `VIGIA_LOG_FILTER`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: "vigia-data".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7300)),
+            services: Vec::new(),
+            peers: Peers::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Flags {
+    /// `--data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// `--listen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// Services by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
+}
+
+/// Variables that belong to the commands of the client, not to the configuration.
+const CLIENT_VARIABLES: [&str; 5] = ["server", "client", "key", "kid", "config"];
+
+impl Config {
+    /// Reads the configuration. A file that is named must be there; `vigia.toml` need not.
+    pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Self> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        figment = match file {
+            Some(file) => figment.merge(Toml::file_exact(file)),
+            None => figment.merge(Toml::file("vigia.toml")),
+        };
+        // `VIGIA_PEERS_PLANS` is `peers.plans`.
+        let environment = Env::prefixed("VIGIA_").ignore(&CLIENT_VARIABLES).map(|key| key.as_str().replacen('_', ".", 1).into());
+        let config: Self = figment.merge(environment).merge(Serialized::defaults(flags)).extract().map_err(|fault| {
+            let places: Vec<String> = fault.into_iter().map(|fault| fault.to_string()).collect();
+            anyhow!("configuración / configuration: {}", places.join("; "))
+        })?;
+        config.areas()?;
+        Ok(config)
+    }
+
+    /// The services to run here.
+    pub fn areas(&self) -> Result<BTreeSet<Area>> {
+        let mut areas = BTreeSet::new();
+        for name in &self.services {
+            let Some(area) = Area::of(name) else {
+                bail!("services: «{name}» no es un servicio / is no service: identity, plans, assignments, reporting, compliance");
+            };
+            areas.insert(area);
+        }
+        Ok(if areas.is_empty() { Area::ALL.into() } else { areas })
+    }
+
+    /// The addresses of the others.
+    pub fn peers(&self) -> BTreeMap<Area, String> {
+        let Peers { identity, plans, assignments, reporting, compliance } = &self.peers;
+        let all = [
+            (Area::Identity, identity),
+            (Area::Plans, plans),
+            (Area::Assignments, assignments),
+            (Area::Reporting, reporting),
+            (Area::Compliance, compliance),
+        ];
+        all.into_iter().filter_map(|(area, address)| Some((area, address.clone()?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str) -> Result<Config> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), toml)?;
+        Config::load(Some(file.path()), &Flags::default())
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        for (toml, key) in [("dta = 'x'", "dta"), ("[peers]\nplan = 'x'", "plan"), ("[log]\nlevel = 'info'", "level"), ("services = ['plan']", "plan")] {
+            let fault = load(toml).err().map(|fault| fault.to_string()).unwrap_or_default();
+            assert!(fault.contains(key), "{toml}: {fault}");
+        }
+    }
+
+    #[test]
+    fn the_file_wins_over_the_defaults() -> Result<()> {
+        let config = load("listen = '127.0.0.1:7400'\nservices = ['plans']\n[peers]\nidentity = 'http://i:1'")?;
+        assert_eq!(config.listen.port(), 7400);
+        assert_eq!(config.areas()?, BTreeSet::from([Area::Plans]));
+        assert_eq!(config.peers().get(&Area::Identity).map(String::as_str), Some("http://i:1"));
+        Ok(())
+    }
+}

@@ -1,0 +1,364 @@
+//! `vigia simulate`: plays scenario files through the public API and compares what compliance answers with what they
+//! expect.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use futures::{StreamExt, TryStreamExt};
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use serde::Serialize;
+use tonic::Code;
+use vigia_platform::{decimal, instant, name::id_of_code, timestamp};
+use vigia_proto::compliance::{
+    GetScorecardRequest, GetVerdictRequest, Scorecard, Verdict, compliance_service_client::ComplianceServiceClient,
+};
+
+use crate::{
+    cast::Principal,
+    lang::say,
+    play::{Refusal, Stage},
+    scenario::{About, Event, Expectation, Scenario},
+};
+
+/// Decimals to which a scenario writes indices.
+const DECIMALS: usize = 6;
+
+/// What came of one scenario.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    file: String,
+    title: String,
+    events: usize,
+    answers: Vec<Answer>,
+}
+
+/// One question, what was expected and what was answered.
+#[derive(Clone, Debug, Serialize)]
+struct Answer {
+    at: String,
+    about: String,
+    expected: serde_json::Map<String, serde_json::Value>,
+    got: serde_json::Map<String, serde_json::Value>,
+    differs: Vec<String>,
+    /// Whether the file asked for it; an event that is refused against expectation was not asked for.
+    asked: bool,
+}
+
+/// What came of all.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcomes {
+    scenarios: Vec<Outcome>,
+    expectations: usize,
+    differ: usize,
+    summary: String,
+}
+
+/// Plays all files, several at once, and tells the differences. Says whether there was none.
+pub async fn run(files: &[PathBuf], json: bool) -> Result<bool> {
+    let files = collect(files)?;
+    let mut scenarios = Vec::new();
+    let mut faults = Vec::new();
+    for path in files {
+        match read(&path) {
+            Ok(scenario) => scenarios.push((path.display().to_string(), scenario)),
+            Err(cause) => faults.push(format!("{}: {cause:#}", path.display())),
+        }
+    }
+    if !faults.is_empty() {
+        bail!(faults.join("\n"));
+    }
+    let events: usize = scenarios.iter().map(|(_, scenario)| scenario.events.len() + scenario.expect.len()).sum();
+    let progress = progress(events);
+    let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+    let played: Vec<Outcome> = futures::stream::iter(scenarios)
+        .map(|(file, scenario)| {
+            let progress = progress.clone();
+            async move { play(&file, &scenario, &progress).await.context(file) }
+        })
+        .buffered(at_once)
+        .try_collect()
+        .await?;
+    progress.finish_and_clear();
+    let outcomes = Outcomes::of(played);
+    if json { crate::output::json(&outcomes)? } else { outcomes.tell() }
+    Ok(outcomes.differ == 0)
+}
+
+fn read(path: &Path) -> Result<Scenario> {
+    Scenario::parse(&fs::read_to_string(path)?)
+}
+
+/// The files; of a directory all that end in `.yaml`, by name.
+fn collect(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in given {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let mut inside = Vec::new();
+        for entry in fs::read_dir(path).with_context(|| path.display().to_string())? {
+            inside.push(entry?.path());
+        }
+        inside.retain(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"));
+        inside.sort();
+        files.extend(inside);
+    }
+    Ok(files)
+}
+
+/// A progress bar on standard error, where that is a terminal and there is something to wait for.
+pub fn progress(steps: usize) -> ProgressBar {
+    let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+    let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
+    // The bar draws itself for the first time after a second: what is quick needs none.
+    bar.enable_steady_tick(Duration::from_secs(1));
+    bar
+}
+
+async fn play(file: &str, scenario: &Scenario, progress: &ProgressBar) -> Result<Outcome> {
+    let mut stage = Stage::set(scenario).await?;
+    let mut answers = Vec::new();
+    for event in &scenario.events {
+        let result = stage.play(scenario, event).await.with_context(|| describe(event))?;
+        answers.extend(compare_event(event, result.err().as_ref()));
+        progress.inc(1);
+    }
+    stage.clock.set(after_everything(scenario)?);
+    let auditor = stage.cast.of("auditor")?;
+    for expectation in &scenario.expect {
+        let got = ask(&auditor, &stage.plan, scenario, expectation).await;
+        answers.push(compare(&scenario.zone, expectation, got.with_context(|| format!("{} {}", expectation.as_of, expectation.about))?)?);
+        progress.inc(1);
+    }
+    drop(auditor);
+    stage.strike().await?;
+    Ok(Outcome { file: file.to_owned(), title: scenario.title.clone(), events: scenario.events.len(), answers })
+}
+
+/// A day after the last event and the last question, so that nothing that is asked lies in the future.
+fn after_everything(scenario: &Scenario) -> Result<Timestamp> {
+    let events = scenario.events.iter().map(|event| event.at);
+    let last = events.chain(scenario.expect.iter().map(|expectation| expectation.as_of)).max();
+    let last = last.unwrap_or(scenario.plan_start.at(0, 0, 0, 0));
+    Ok(scenario.instant(last)? + SignedDuration::from_hours(24))
+}
+
+fn describe(event: &Event) -> String {
+    format!("{} {} {:?} {} {}", event.at, event.by.join("+"), event.verb, event.arg("assignment"), event.arg("period")).trim().to_owned()
+}
+
+/// An answer where an event was expected to be refused, or was refused without that; none where all went as it should.
+fn compare_event(event: &Event, refusal: Option<&Refusal>) -> Option<Answer> {
+    if refusal.is_none() && event.refused.is_none() {
+        return None;
+    }
+    let of = |refused: Option<&str>| serde_json::Map::from_iter([("refused".to_owned(), serde_json::Value::from(refused))]);
+    let reason = refusal.map(|refusal| refusal.reason.as_str());
+    let differs = if reason == event.refused.as_deref() {
+        Vec::new()
+    } else {
+        let got = refusal.map_or_else(|| say("aceptado", "accepted").to_owned(), Refusal::to_string);
+        vec![difference("refused", event.refused.as_deref(), Some(&got))]
+    };
+    Some(Answer {
+        at: event.at.to_string(),
+        about: describe(event),
+        expected: of(event.refused.as_deref()),
+        got: of(reason),
+        differs,
+        asked: event.refused.is_some(),
+    })
+}
+
+/// What was answered, by the keys of scenario files.
+type Got = Vec<(&'static str, Option<String>)>;
+
+async fn ask(auditor: &Principal, plan: &str, scenario: &Scenario, expectation: &Expectation) -> Result<Got> {
+    let mut compliance = ComplianceServiceClient::new(auditor.clone());
+    let as_of = Some(timestamp(scenario.instant(expectation.as_of)?));
+    let name = match &expectation.about {
+        About::Obligation(assignment, period) => format!("{plan}/assignments/{assignment}/obligations/{period}"),
+        About::Action(code) => format!("{plan}/actions/{}", id_of_code(code)),
+        About::Scorecard(scope) => {
+            let request = GetScorecardRequest { name: scope_name(plan, scope)?, plan: plan.to_owned(), as_of };
+            let answer = compliance.get_scorecard(request).await.map_err(crate::play::told)?.into_inner();
+            return Ok(of_scorecard(&answer.scorecard.context("scorecard")?));
+        }
+    };
+    let answer = compliance.get_verdict(GetVerdictRequest { name, as_of }).await;
+    let verdict = match answer {
+        Err(status) if status.code() == Code::NotFound => return Ok(vec![("state", Some("NOT_OWED".into()))]),
+        answer => answer.map_err(crate::play::told)?.into_inner().verdict.context("verdict")?,
+    };
+    Ok(match &expectation.about {
+        About::Obligation(..) => of_obligation(&verdict, &scenario.zone),
+        _ => of_action(&verdict),
+    })
+}
+
+/// The resource that a scorecard's scope names.
+fn scope_name(plan: &str, scope: &str) -> Result<String> {
+    Ok(match scope.split_once(' ') {
+        None if scope == "plan" => plan.to_owned(),
+        Some(("component", code)) => format!("{plan}/components/{}", id_of_code(code)),
+        Some(("institution", id)) => format!("institutions/{id}"),
+        Some(("territory", code)) => format!("territories/{code}"),
+        _ => bail!("scorecard: {scope}: plan, component X, institution x, territory NN"),
+    })
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn of_obligation(verdict: &Verdict, zone: &TimeZone) -> Got {
+    let due = verdict.due_time.as_ref().and_then(instant);
+    vec![
+        ("state", some(&verdict.obligation_state)),
+        ("timeliness", some(&verdict.timeliness)),
+        ("due", due.map(|due| zone.to_datetime(due).to_string())),
+    ]
+}
+
+fn of_action(verdict: &Verdict) -> Got {
+    let state = verdict.action_state().as_str_name();
+    vec![
+        ("state", some(state.strip_prefix("ACTION_STATE_").unwrap_or(state))),
+        ("period", some(&verdict.period)),
+        ("strict", some(&verdict.strict)),
+        ("observed", some(&verdict.observed)),
+        ("validated", some(&verdict.validated)),
+    ]
+}
+
+fn of_scorecard(card: &Scorecard) -> Got {
+    let discipline = card.discipline.unwrap_or_default();
+    let count = |n: i64| Some(n.to_string());
+    vec![
+        ("strict", some(&card.strict)),
+        ("observed", some(&card.observed)),
+        ("validated", some(&card.validated)),
+        ("coverage_observed", some(&card.coverage_observed)),
+        ("coverage_validated", some(&card.coverage_validated)),
+        ("owed", count(discipline.owed)),
+        ("received", count(discipline.received)),
+        ("on_time", count(discipline.on_time)),
+        ("validated_reports", count(discipline.validated)),
+        ("validated_on_time", count(discipline.validated_on_time)),
+        ("nil", count(discipline.nil)),
+        ("waived_after_due", count(discipline.waived_after_due)),
+        ("extended_after_due", count(discipline.extended_after_due)),
+        ("assignments_proposed", count(discipline.assignments_proposed)),
+        ("assignments_accepted", count(discipline.assignments_accepted)),
+        ("assignments_contested", count(discipline.assignments_contested)),
+        ("assignments_unanswered", count(discipline.assignments_unanswered)),
+        ("median_delay_days", discipline.median_delay_days.and_then(count)),
+        ("median_review_days", discipline.median_review_days.and_then(count)),
+    ]
+}
+
+const INDICES: [&str; 5] = ["strict", "observed", "validated", "coverage_observed", "coverage_validated"];
+
+fn compare(zone: &TimeZone, expectation: &Expectation, got: Got) -> Result<Answer> {
+    let mut differs = Vec::new();
+    for (key, expected) in &expectation.answer {
+        let found = got.iter().find(|(name, _)| name == key).and_then(|(_, value)| value.clone());
+        let expected = match (key.as_str(), expected) {
+            ("due", Some(due)) => Some(local(zone, due)?),
+            (key, Some(index)) if INDICES.contains(&key) => {
+                Some(rounded(index).with_context(|| format!("{key}: {index}: no es un número / is not a number"))?)
+            }
+            (_, expected) => expected.clone(),
+        };
+        let found = if INDICES.contains(&key.as_str()) { found.map(|index| rounded(&index).unwrap_or(index)) } else { found };
+        if expected != found {
+            differs.push(difference(key, expected.as_deref(), found.as_deref()));
+        }
+    }
+    let map = |(key, value): (String, Option<String>)| (key, serde_json::Value::from(value));
+    Ok(Answer {
+        at: expectation.as_of.to_string(),
+        about: expectation.about.to_string(),
+        expected: expectation.answer.iter().cloned().map(map).collect(),
+        got: got.into_iter().map(|(key, value)| map((key.to_owned(), value))).collect(),
+        differs,
+        asked: true,
+    })
+}
+
+/// A local time in the form in which ours are written.
+fn local(zone: &TimeZone, text: &str) -> Result<String> {
+    let local: DateTime = text.parse().with_context(|| format!("due: {text}"))?;
+    Ok(zone.to_datetime(crate::scenario::instant(zone, local)?).to_string())
+}
+
+/// A decimal that is not negative, rounded half up to six decimals, on its digits.
+fn rounded(text: &str) -> Option<String> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty() || !whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit()) || whole.len() > 15 {
+        return None;
+    }
+    let kept: String = part.chars().chain("000000".chars()).take(DECIMALS).collect();
+    let up = part.as_bytes().get(DECIMALS).is_some_and(|digit| *digit >= b'5');
+    let digits = format!("{whole}{kept}").parse::<u64>().ok()? + u64::from(up);
+    let scale = 10u64.pow(u32::try_from(DECIMALS).ok()?);
+    decimal::canonical(&format!("{}.{:06}", digits / scale, digits % scale))
+}
+
+fn difference(key: &str, expected: Option<&str>, got: Option<&str>) -> String {
+    let null = |value: Option<&str>| value.unwrap_or("null").to_owned();
+    format!("{key}: {} {}, {} {}", say("se esperaba", "expected"), null(expected), say("fue", "got"), null(got))
+}
+
+impl Outcomes {
+    fn of(scenarios: Vec<Outcome>) -> Self {
+        let answers = || scenarios.iter().flat_map(|scenario| &scenario.answers);
+        let expectations = answers().filter(|answer| answer.asked).count();
+        let differ = answers().filter(|answer| !answer.differs.is_empty()).count();
+        // This line is read by machines: it is the same in every language.
+        let summary = format!("{expectations} expectations, {differ} differ");
+        Self { scenarios, expectations, differ, summary }
+    }
+
+    fn tell(&self) {
+        for scenario in &self.scenarios {
+            for answer in scenario.answers.iter().filter(|answer| !answer.differs.is_empty()) {
+                crate::output::line(&format!("{} · {} · {}", scenario.file, answer.at, answer.about));
+                for difference in &answer.differs {
+                    crate::output::line(&format!("    {difference}"));
+                }
+            }
+        }
+        crate::output::line(&self.summary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_are_rounded_half_up_on_their_digits() {
+        for (text, expect) in [
+            ("1.0", Some("1")), ("0.9124995", Some("0.9125")), ("0.9999995", Some("1")), ("0.0000005", Some("0.000001")),
+            ("0.0000004", Some("0")), ("0.303030303030", Some("0.30303")), ("", None), ("abc", None), ("0", Some("0")),
+        ] {
+            assert_eq!(rounded(text).as_deref(), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn scopes_name_resources() {
+        let name = |scope| scope_name("plans/demo", scope).ok();
+        assert_eq!(name("plan").as_deref(), Some("plans/demo"));
+        assert_eq!(name("component P1.3").as_deref(), Some("plans/demo/components/p1-3"));
+        assert_eq!(name("institution msp").as_deref(), Some("institutions/msp"));
+        assert_eq!(name("canton x"), None);
+    }
+}
