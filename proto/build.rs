@@ -1,6 +1,11 @@
 //! Compiles the contract without protoc, and keeps its descriptors (with our own options) for run time.
 
-use std::{env, error::Error, fs, path::{Path, PathBuf}};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -15,8 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Encoded by protox itself: prost's own types would drop our method options.
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure()
-        .compile_fds(compiler.file_descriptor_set())?;
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }
 

@@ -6,7 +6,12 @@ use sea_orm_migration::{
 };
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateInstitutions), Box::new(CreateSuccessions), Box::new(CreateTerritories), Box::new(CreateAssignments)]
+    vec![
+        Box::new(CreateInstitutions),
+        Box::new(CreateSuccessions),
+        Box::new(CreateTerritories),
+        Box::new(CreateAssignments),
+    ]
 }
 
 struct CreateInstitutions;
@@ -71,7 +76,11 @@ impl MigrationTrait for CreateTerritories {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager
             .create_table(
-                Table::create().table("territory").col(string("name").primary_key()).col(binary("definition")).to_owned(),
+                Table::create()
+                    .table("territory")
+                    .col(string("name").primary_key())
+                    .col(binary("definition"))
+                    .to_owned(),
             )
             .await
     }
@@ -105,11 +114,23 @@ impl MigrationTrait for CreateAssignments {
             .await?;
         manager
             .create_index(
-                Index::create().name("assignment_institution").table("assignment").col("institution").col("name").to_owned(),
+                Index::create()
+                    .name("assignment_institution")
+                    .table("assignment")
+                    .col("institution")
+                    .col("name")
+                    .to_owned(),
             )
             .await?;
         manager
-            .create_index(Index::create().name("assignment_plan").table("assignment").col("plan").col("name").to_owned())
+            .create_index(
+                Index::create()
+                    .name("assignment_plan")
+                    .table("assignment")
+                    .col("plan")
+                    .col("name")
+                    .to_owned(),
+            )
             .await
     }
 }

@@ -1,6 +1,9 @@
 //! Identity's tables.
 
-use sea_orm_migration::{prelude::*, schema::{big_integer, binary, boolean, string}};
+use sea_orm_migration::{
+    prelude::*,
+    schema::{big_integer, binary, boolean, string},
+};
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(CreatePrincipals)]

@@ -53,7 +53,12 @@ impl MigrationTrait for CreatePlanParts {
             .col(binary("definition"));
         manager.create_table(table).await?;
         let mut index = Index::create();
-        index.name("plan_part_in_order").table("plan_part").col("plan").col("kind").col("place");
+        index
+            .name("plan_part_in_order")
+            .table("plan_part")
+            .col("plan")
+            .col("kind")
+            .col("place");
         manager.create_index(index).await
     }
 }
@@ -80,7 +85,12 @@ impl MigrationTrait for CreateRevisions {
             .col(binary("definition"));
         manager.create_table(table).await?;
         let mut index = Index::create();
-        index.name("revision_by_number").table("revision").col("plan").col("number").unique();
+        index
+            .name("revision_by_number")
+            .table("revision")
+            .col("plan")
+            .col("number")
+            .unique();
         manager.create_index(index).await
     }
 }

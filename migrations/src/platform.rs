@@ -1,6 +1,9 @@
 //! The tables that every service has: its journal, and the answers to calls.
 
-use sea_orm_migration::{prelude::*, schema::{big_integer, binary, string, text}};
+use sea_orm_migration::{
+    prelude::*,
+    schema::{big_integer, binary, string, text},
+};
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
     vec![Box::new(CreateJournal)]
@@ -37,10 +40,22 @@ impl MigrationTrait for CreateJournal {
             )
             .await?;
         manager
-            .create_index(Index::create().name("journal_entry_resource").table("journal_entry").col("resource").to_owned())
+            .create_index(
+                Index::create()
+                    .name("journal_entry_resource")
+                    .table("journal_entry")
+                    .col("resource")
+                    .to_owned(),
+            )
             .await?;
         manager
-            .create_table(Table::create().table("journal_origin").col(big_integer("epoch").primary_key()).col(string("origin")).to_owned())
+            .create_table(
+                Table::create()
+                    .table("journal_origin")
+                    .col(big_integer("epoch").primary_key())
+                    .col(string("origin"))
+                    .to_owned(),
+            )
             .await?;
         manager
             .create_table(

@@ -1,7 +1,54 @@
-//! No tables yet.
+//! Reporting's tables. Obligations, reviews, extensions and waivers have none: they follow from the journals.
 
-use sea_orm_migration::MigrationTrait;
+use sea_orm_migration::{
+    MigrationTrait,
+    prelude::*,
+    schema::{binary, integer, string},
+};
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    Vec::new()
+    vec![Box::new(CreateReports)]
+}
+
+struct CreateReports;
+
+impl MigrationName for CreateReports {
+    fn name(&self) -> &'static str {
+        "m4001_create_reports"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateReports {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let draft = Table::create()
+            .table("report_draft")
+            .col(string("obligation").primary_key())
+            .col(binary("definition"))
+            .col(string("etag"))
+            .to_owned();
+        manager.create_table(draft).await?;
+        manager
+            .create_table(
+                Table::create()
+                    .table("report")
+                    .col(string("name").primary_key())
+                    .col(string("obligation"))
+                    .col(integer("version"))
+                    .col(binary("definition"))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("report_obligation")
+                    .table("report")
+                    .col("obligation")
+                    .col("version")
+                    .unique()
+                    .to_owned(),
+            )
+            .await
+    }
 }

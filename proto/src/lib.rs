@@ -10,9 +10,8 @@ use prost_reflect::DescriptorPool;
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The descriptors of the whole contract.
-pub static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    DescriptorPool::decode(DESCRIPTORS).expect("the descriptors were encoded by the build script")
-});
+pub static POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("the descriptors were encoded by the build script"));
 
 pub mod vigia {
     pub mod error {

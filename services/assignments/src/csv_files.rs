@@ -1,7 +1,7 @@
 //! The files of institutions and territories (`deploy/data/*.csv`), read with all their faults at once: each names its
 //! line and column. No I/O, no rows of ours: what must exist elsewhere is checked by who imports.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use csv::{ReaderBuilder, StringRecord};
 use jiff::tz::TimeZone;
@@ -35,8 +35,15 @@ const INSTITUTION_COLUMNS: [(&str, bool); 14] = [
 ];
 
 /// Columns of the file of territories.
-const TERRITORY_COLUMNS: [(&str, bool); 7] =
-    [("code", true), ("name", true), ("time_zone", true), ("is_province", false), ("source", false), ("verified", false), ("note", false)];
+const TERRITORY_COLUMNS: [(&str, bool); 7] = [
+    ("code", true),
+    ("name", true),
+    ("time_zone", true),
+    ("is_province", false),
+    ("source", false),
+    ("verified", false),
+    ("note", false),
+];
 
 /// Something read from a file, with the line it begins on.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +59,11 @@ pub(crate) fn path(line: u64, column: &str) -> String {
 
 /// Notes a fault of a line, and says line and column in words too: some readers show no path.
 pub(crate) fn fault(faults: &mut Faults, line: u64, column: &str, es: &str, en: &str) {
-    faults.add(path(line, column), format!("línea {line}, columna {column}: {es}"), format!("line {line}, column {column}: {en}"));
+    faults.add(
+        path(line, column),
+        format!("línea {line}, columna {column}: {es}"),
+        format!("line {line}, column {column}: {en}"),
+    );
 }
 
 /// The institutions of a file. `successor_id` and `succession_date` are checked and not kept: who took over from whom
@@ -75,8 +86,12 @@ pub(crate) fn institutions(file: &[u8], faults: &mut Faults) -> Vec<Read<Institu
             provenance: provenance(&row, faults),
             ..Institution::default()
         };
-        row.check(faults, "name_es", |faults, path| fields::name_es(faults, path, &institution.name_es));
-        row.check(faults, "acronym", |faults, path| fields::acronym(faults, path, &institution.acronym));
+        row.check(faults, "name_es", |faults, path| {
+            fields::name_es(faults, path, &institution.name_es);
+        });
+        row.check(faults, "acronym", |faults, path| {
+            fields::acronym(faults, path, &institution.acronym);
+        });
         row.check(faults, "function", |faults, path| fields::branch(faults, path, &institution.branch));
         row.check(faults, "kind", |faults, path| fields::kind(faults, path, &institution.kind));
         one_of(&row, "snipevcm_member", &["", "yes", "no", "unknown"], faults);
@@ -85,9 +100,14 @@ pub(crate) fn institutions(file: &[u8], faults: &mut Faults) -> Vec<Read<Institu
         }
         reference(&row, "successor_id", faults);
         if !row.get("succession_date").is_empty() {
-            row.check(faults, "succession_date", |faults, path| drop(faults.date(path, row.get("succession_date"))));
+            row.check(faults, "succession_date", |faults, path| {
+                faults.date(path, row.get("succession_date"));
+            });
         }
-        read.push(Read { line: row.line, value: institution });
+        read.push(Read {
+            line: row.line,
+            value: institution,
+        });
     }
     read
 }
@@ -111,19 +131,22 @@ pub(crate) fn territories(file: &[u8], faults: &mut Faults) -> Vec<Read<Territor
             time_zone: time_zone.to_owned(),
             provenance: provenance(&row, faults),
         };
-        read.push(Read { line: row.line, value: territory });
+        read.push(Read {
+            line: row.line,
+            value: territory,
+        });
     }
     read
 }
 
 /// A line of a file by its columns.
-struct Row<'a> {
+struct Row {
     line: u64,
-    columns: &'a HashMap<String, usize>,
+    columns: Rc<HashMap<String, usize>>,
     cells: StringRecord,
 }
 
-impl Row<'_> {
+impl Row {
     /// The cell of a column; empty where the file has no such column.
     fn get(&self, column: &str) -> &str {
         self.columns.get(column).and_then(|i| self.cells.get(*i)).unwrap_or("").trim()
@@ -144,24 +167,162 @@ impl Row<'_> {
 }
 
 /// The rows of a file that has the columns asked for, and no other; none where its shape is wrong.
-fn rows<'a>(file: &[u8], columns: &[(&str, bool)], faults: &mut Faults) -> Vec<Row<'a>> {
-    let Some((header, records)) = records(file, faults) else { return Vec::new() };
+fn rows(file: &[u8], columns: &[(&str, bool)], faults: &mut Faults) -> Vec<Row> {
+    let Some((header, records)) = records(file, faults) else {
+        return Vec::new();
+    };
     let mut places = HashMap::new();
+    // A row of the wrong length hides nothing of the others; a wrong header does.
+    let mut shape = Faults::new();
     for (i, column) in header.iter().enumerate() {
         let column = column.trim();
         if !columns.iter().any(|(known, _)| *known == column) {
-            fault(faults, 1, column, "la columna no se conoce", "the column is not known");
+            fault(&mut shape, 1, column, "la columna no se conoce", "the column is not known");
         } else if places.insert(column.to_owned(), i).is_some() {
-            fault(faults, 1, column, "la columna está dos veces", "the column is there twice");
+            fault(&mut shape, 1, column, "la columna está dos veces", "the column is there twice");
         }
     }
     for (column, _) in columns.iter().filter(|(column, needed)| *needed && !places.contains_key(*column)) {
-        fault(faults, 1, column, "falta la columna", "the column is missing");
+        fault(&mut shape, 1, column, "falta la columna", "the column is missing");
     }
-    if !faults.list().is_empty() {
+    if !shape.list().is_empty() {
+        for found in shape.list() {
+            faults.add(&found.path, &found.es, &found.en);
+        }
         return Vec::new();
     }
-    // One header for all rows of the file, kept as long as they are.
-    let places: &'a HashMap<String, usize> = Box::leak(Box::new(places));
-    records.into_iter().map(|(line, cells)| Row { line, columns: places, cells }).collect()
+    let columns = Rc::new(places);
+    records
+        .into_iter()
+        .map(|(line, cells)| Row {
+            line,
+            columns: Rc::clone(&columns),
+            cells,
+        })
+        .collect()
 }
+
+/// A file's header, and its rows with the lines they begin on.
+type Records = (StringRecord, Vec<(u64, StringRecord)>);
+
+fn records(file: &[u8], faults: &mut Faults) -> Option<Records> {
+    if file.len() > FILE_BYTES_MAX {
+        faults.add("file", "tiene más de 4 MiB", "has more than 4 MiB");
+        return None;
+    }
+    // Spreadsheets put a byte order mark in front.
+    let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
+    if let Err(cause) = std::str::from_utf8(file) {
+        let before = &file[..cause.valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        faults.add(
+            format!("file.lines[{line}]"),
+            format!("línea {line}: no es UTF-8"),
+            format!("line {line}: is not UTF-8"),
+        );
+        return None;
+    }
+    let mut reader = ReaderBuilder::new().flexible(true).from_reader(file);
+    let header = reader.headers().ok().cloned().unwrap_or_default();
+    let mut records = Vec::new();
+    for record in reader.records() {
+        // What is UTF-8 and may have rows of any length is read without an error.
+        let Ok(record) = record else { continue };
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != header.len() {
+            let (found, wanted) = (record.len(), header.len());
+            faults.add(
+                format!("file.lines[{line}]"),
+                format!("línea {line}: tiene {found} columnas y no {wanted}"),
+                format!("line {line}: has {found} columns and not {wanted}"),
+            );
+        }
+        records.push((line, record));
+    }
+    if header.is_empty() || records.is_empty() {
+        faults.add(
+            "file",
+            "debe tener un encabezado y al menos una fila",
+            "must have a header and at least one row",
+        );
+        return None;
+    }
+    Some((header, records))
+}
+
+fn once(line_of: &mut HashMap<String, u64>, row: &Row, column: &str, faults: &mut Faults) {
+    if let Some(first) = line_of.insert(row.get(column).to_owned(), row.line) {
+        row.fault(
+            faults,
+            column,
+            &format!("ya está en la línea {first}"),
+            &format!("is in line {first} already"),
+        );
+    }
+}
+
+fn one_of(row: &Row, column: &str, allowed: &[&str], faults: &mut Faults) {
+    if !allowed.contains(&row.get(column)) {
+        let known = allowed
+            .iter()
+            .filter(|value| !value.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        row.fault(
+            faults,
+            column,
+            &format!("debe ser uno de: {known}"),
+            &format!("must be one of: {known}"),
+        );
+    }
+}
+
+/// An institution named by its id, as resource name; empty where the cell is.
+fn reference(row: &Row, column: &str, faults: &mut Faults) -> String {
+    let id = row.get(column);
+    if id.is_empty() {
+        return String::new();
+    }
+    row.check(faults, column, |faults, path| faults.id(path, id));
+    format!("institutions/{id}")
+}
+
+/// Seats divided by `;`.
+fn seats(row: &Row, faults: &mut Faults) -> Vec<i32> {
+    let cell = row.get("snipevcm_seat");
+    let mut seats = Vec::new();
+    for seat in cell.split(';').map(str::trim).filter(|_| !cell.is_empty()) {
+        match seat.parse() {
+            Ok(seat) => seats.push(seat),
+            Err(_) => row.fault(
+                faults,
+                "snipevcm_seat",
+                "deben ser números divididos por «;»",
+                "must be numbers divided by \";\"",
+            ),
+        }
+    }
+    row.check(faults, "snipevcm_seat", |faults, path| fields::seats(faults, path, &seats));
+    seats
+}
+
+fn provenance(row: &Row, faults: &mut Faults) -> Option<Provenance> {
+    one_of(row, "verified", &["", "yes", "no"], faults);
+    let provenance = Provenance {
+        source: row.get("source").to_owned(),
+        verified: row.get("verified") == "yes",
+        illustrative: false,
+        note: row.get("note").to_owned(),
+    };
+    row.check(faults, "source", |faults, path| {
+        faults.text(path, &provenance.source, 0..=fields::SOURCE_CHARS_MAX);
+    });
+    row.check(faults, "note", |faults, path| {
+        faults.text(path, &provenance.note, 0..=fields::NOTE_CHARS_MAX);
+    });
+    (provenance != Provenance::default()).then_some(provenance)
+}
+
+#[cfg(test)]
+mod tests;

@@ -27,13 +27,21 @@ impl Refused {
                 let state = state.as_str_name();
                 return Error::state_conflict(name, state.strip_prefix("ASSIGNMENT_STATE_").unwrap_or(state));
             }
-            Self::EndsBeforeItBegins => ("last_day", "no puede ser anterior al primer día de la asignación", "can't be before the assignment's first day"),
-            Self::HandedOverBeforeItBegins => {
-                ("effective_on", "no puede ser anterior al primer día de la asignación", "can't be before the assignment's first day")
-            }
-            Self::HandedOverAfterItEnded => {
-                ("effective_on", "no puede ser posterior al último día de la asignación", "can't be after the assignment's last day")
-            }
+            Self::EndsBeforeItBegins => (
+                "last_day",
+                "no puede ser anterior al primer día de la asignación",
+                "can't be before the assignment's first day",
+            ),
+            Self::HandedOverBeforeItBegins => (
+                "effective_on",
+                "no puede ser anterior al primer día de la asignación",
+                "can't be before the assignment's first day",
+            ),
+            Self::HandedOverAfterItEnded => (
+                "effective_on",
+                "no puede ser posterior al último día de la asignación",
+                "can't be after the assignment's last day",
+            ),
             Self::SameInstitution => ("institution", "ya es de esa institución", "is that institution's already"),
         };
         let mut faults = Faults::new();
@@ -59,32 +67,54 @@ pub(crate) fn propose(name: &str, asked: Assignment) -> Assignment {
 /// The institution says yes.
 pub(crate) fn accept(assignment: Assignment, now: Timestamp) -> Result<Assignment, Refused> {
     only(&assignment, &[AssignmentState::Proposed])?;
-    Ok(Assignment { state: AssignmentState::Accepted.into(), accept_time: Some(timestamp(now)), ..assignment })
+    Ok(Assignment {
+        state: AssignmentState::Accepted.into(),
+        accept_time: Some(timestamp(now)),
+        ..assignment
+    })
 }
 
 /// The institution says no.
 pub(crate) fn contest(assignment: Assignment, reason: &str) -> Result<Assignment, Refused> {
     only(&assignment, &[AssignmentState::Proposed])?;
-    Ok(Assignment { state: AssignmentState::Contested.into(), contest_reason: reason.to_owned(), ..assignment })
+    Ok(Assignment {
+        state: AssignmentState::Contested.into(),
+        contest_reason: reason.to_owned(),
+        ..assignment
+    })
 }
 
 /// A contest is decided. Its reason stays on the assignment: it was said.
 pub(crate) fn resolve(assignment: Assignment, resolution: Resolution, now: Timestamp) -> Result<Assignment, Refused> {
     only(&assignment, &[AssignmentState::Contested])?;
     Ok(if resolution == Resolution::Confirmed {
-        Assignment { state: AssignmentState::Accepted.into(), accept_time: Some(timestamp(now)), ..assignment }
+        Assignment {
+            state: AssignmentState::Accepted.into(),
+            accept_time: Some(timestamp(now)),
+            ..assignment
+        }
     } else {
-        Assignment { state: AssignmentState::Withdrawn.into(), ..assignment }
+        Assignment {
+            state: AssignmentState::Withdrawn.into(),
+            ..assignment
+        }
     })
 }
 
 /// It gets a last day, which may lie ahead.
 pub(crate) fn end(assignment: Assignment, last_day: Date) -> Result<Assignment, Refused> {
-    only(&assignment, &[AssignmentState::Proposed, AssignmentState::Accepted, AssignmentState::Contested])?;
+    only(
+        &assignment,
+        &[AssignmentState::Proposed, AssignmentState::Accepted, AssignmentState::Contested],
+    )?;
     if last_day.to_string() < assignment.from {
         return Err(Refused::EndsBeforeItBegins);
     }
-    Ok(Assignment { state: AssignmentState::Ended.into(), last_day: last_day.to_string(), ..assignment })
+    Ok(Assignment {
+        state: AssignmentState::Ended.into(),
+        last_day: last_day.to_string(),
+        ..assignment
+    })
 }
 
 /// To whom one is passed on, and when.
@@ -117,7 +147,11 @@ pub(crate) fn hand_over(old: Assignment, to: HandOver<'_>) -> Result<(Assignment
         name: to.name.to_owned(),
         institution: to.institution.to_owned(),
         from: to.effective_on.to_string(),
-        instrument: if to.instrument.is_empty() { old.instrument.clone() } else { to.instrument.to_owned() },
+        instrument: if to.instrument.is_empty() {
+            old.instrument.clone()
+        } else {
+            to.instrument.to_owned()
+        },
         state: AssignmentState::Accepted.into(),
         contest_reason: String::new(),
         predecessor: old.name.clone(),
@@ -150,7 +184,11 @@ pub(crate) fn passes_on(assignment: &Assignment, effective_on: Date) -> Result<(
     }
     // Dates are stored as `YYYY-MM-DD`: their order as text is that of the days.
     if !assignment.last_day.is_empty() && assignment.last_day < effective_on.to_string() {
-        return Err(if state == AssignmentState::Ended { Refused::State(state) } else { Refused::HandedOverAfterItEnded });
+        return Err(if state == AssignmentState::Ended {
+            Refused::State(state)
+        } else {
+            Refused::HandedOverAfterItEnded
+        });
     }
     Ok(())
 }
@@ -168,7 +206,11 @@ pub(crate) fn id_after(old: &str, successor: &str) -> Option<String> {
 
 fn only(assignment: &Assignment, allowed: &[AssignmentState]) -> Result<(), Refused> {
     let state = assignment.state();
-    if allowed.contains(&state) { Ok(()) } else { Err(Refused::State(state)) }
+    if allowed.contains(&state) {
+        Ok(())
+    } else {
+        Err(Refused::State(state))
+    }
 }
 
 #[cfg(test)]

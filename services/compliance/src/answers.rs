@@ -95,18 +95,34 @@ pub(crate) fn action(plan: &str, leads: Vec<String>, verdict: &ActionVerdict) ->
 /// An obligation's verdict with its reasons.
 pub(crate) fn obligation(plan: &str, found: &Obligation) -> Verdict {
     let (es, en) = explain::timeliness(found.timeliness);
-    let positions = found.facts.iter().chain(&found.extended_by).copied().map(explain::position).collect();
+    let positions = found
+        .facts
+        .iter()
+        .chain(&found.extended_by)
+        .copied()
+        .map(explain::position)
+        .collect();
     let state = obligation_state(found.state);
     let received = found.received_at.map(|at| at.to_string()).unwrap_or_default();
     let reason = Explanation {
         rule: format!("OBLIGATION_{state}"),
-        text_es: format!("El reporte de {} vence el {}; recibido: {}. Oportunidad: {es}.", found.period, found.due_at, if received.is_empty() { "no" } else { &received }),
-        text_en: format!("The report for {} is due at {}; received: {}. Timeliness: {en}.", found.period, found.due_at, if received.is_empty() { "no" } else { &received }),
+        text_es: format!(
+            "El reporte de {} vence el {}; recibido: {}. Oportunidad: {es}.",
+            found.period,
+            found.due_at,
+            if received.is_empty() { "no" } else { &received }
+        ),
+        text_en: format!(
+            "The report for {} is due at {}; received: {}. Timeliness: {en}.",
+            found.period,
+            found.due_at,
+            if received.is_empty() { "no" } else { &received }
+        ),
         observed: received,
         required: found.due_at.to_string(),
         positions,
     };
-    let (remedy_es, remedy_en) = match found.state {
+    let (es, en) = match found.state {
         ObligationState::Open | ObligationState::Overdue => ("que presente el reporte", "send the report"),
         ObligationState::Returned | ObligationState::ReturnedOverdue => ("que responda las observaciones", "answer the observations"),
         _ => ("", ""),
@@ -120,8 +136,8 @@ pub(crate) fn obligation(plan: &str, found: &Obligation) -> Verdict {
         institutions: vec![format!("institutions/{}", found.institution)],
         action: format!("plans/{plan}/actions/{}", found.action),
         explanation: vec![reason],
-        remedy_es: remedy_es.to_owned(),
-        remedy_en: remedy_en.to_owned(),
+        remedy_es: es.to_owned(),
+        remedy_en: en.to_owned(),
         ..Verdict::default()
     }
 }
@@ -161,12 +177,20 @@ pub(crate) fn scorecard(name: String, title_es: String, card: &Scorecard) -> wir
         states: card
             .actions
             .iter()
-            .map(|(of, actions)| StateCount { state: state(*of).into(), actions: i32::try_from(*actions).unwrap_or(i32::MAX) })
+            .map(|(of, actions)| StateCount {
+                state: state(*of).into(),
+                actions: i32::try_from(*actions).unwrap_or(i32::MAX),
+            })
             .collect(),
     }
 }
 
 /// The title of a component, as the plan gives it.
 pub(crate) fn component_title(definition: &PlanDefinition, name: &str) -> String {
-    definition.components.iter().find(|component| component.name == name).map(|component| component.title_es.clone()).unwrap_or_default()
+    definition
+        .components
+        .iter()
+        .find(|component| component.name == name)
+        .map(|component| component.title_es.clone())
+        .unwrap_or_default()
 }

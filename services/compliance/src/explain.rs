@@ -28,10 +28,17 @@ struct Step {
 
 impl Step {
     fn new(rule: &'static str, es: String, en: String) -> Self {
-        Self { rule, es, en, observed: String::new(), required: String::new(), positions: Vec::new() }
+        Self {
+            rule,
+            es,
+            en,
+            observed: String::new(),
+            required: String::new(),
+            positions: Vec::new(),
+        }
     }
 
-    fn values(mut self, observed: impl ToString, required: impl ToString) -> Self {
+    fn values(mut self, observed: &dyn ToString, required: &dyn ToString) -> Self {
         self.observed = observed.to_string();
         self.required = required.to_string();
         self
@@ -43,8 +50,22 @@ impl Step {
     }
 
     fn done(self) -> Explanation {
-        let Self { rule, es, en, observed, required, positions } = self;
-        Explanation { rule: rule.to_owned(), text_es: es, text_en: en, observed, required, positions }
+        let Self {
+            rule,
+            es,
+            en,
+            observed,
+            required,
+            positions,
+        } = self;
+        Explanation {
+            rule: rule.to_owned(),
+            text_es: es,
+            text_en: en,
+            observed,
+            required,
+            positions,
+        }
     }
 }
 
@@ -56,6 +77,7 @@ fn at_least_or_most(direction: Direction) -> (&'static str, &'static str) {
 }
 
 /// A finding in words.
+#[expect(clippy::too_many_lines, reason = "one arm for each finding, to be read side by side")]
 pub(crate) fn finding(found: &Finding) -> Explanation {
     match found {
         Finding::NotMeasurable { indicator, .. } => Step::new(
@@ -79,7 +101,7 @@ pub(crate) fn finding(found: &Finding) -> Explanation {
                 format!("El indicador {indicator} no tiene valor en {period}: en la lectura estricta cuenta cero."),
                 format!("Indicator {indicator} has no value at {period}: in the strict reading it counts zero."),
             )
-            .values("", required)
+            .values(&"", &required)
         }
         Finding::NotEverybody { indicator, assignment, period } => Step::new(
             "FINDING_NOT_EVERYBODY",
@@ -110,7 +132,7 @@ pub(crate) fn finding(found: &Finding) -> Explanation {
                 format!("Hasta {period} debían cumplirse {due} hitos: {es}."),
                 format!("{due} milestones were due by {period}: {en}."),
             )
-            .values(due - missing.len().min(*due), due)
+            .values(&(due - missing.len().min(*due)), due)
         }
         Finding::Reported { period, received, asked, required_percent } => Step::new(
             "FINDING_REPORTED",
@@ -129,7 +151,7 @@ pub(crate) fn finding(found: &Finding) -> Explanation {
             format!("El reporte de {period} de la asignación {assignment} vencía el {due_at} y no se recibió."),
             format!("The report of assignment {assignment} for {period} was due at {due_at} and was not received."),
         )
-        .values("", due_at),
+        .values(&"", due_at),
         Finding::AnswerOverdue { assignment, period, facts } => Step::new(
             "FINDING_ANSWER_OVERDUE",
             format!("El reporte de {period} de la asignación {assignment} se devolvió y no se respondió a tiempo."),
@@ -167,18 +189,33 @@ pub(crate) fn finding(found: &Finding) -> Explanation {
 /// What would make an action comply, in Spanish and English.
 pub(crate) fn remedy(remedy: &Remedy) -> (String, String) {
     match remedy {
-        Remedy::AcceptLead => ("que una institución acepte la responsabilidad".into(), "an institution accepts to lead".into()),
-        Remedy::Submit { assignment, period } => {
-            (format!("que la asignación {assignment} presente el reporte de {period}"), format!("assignment {assignment} sends the report for {period}"))
-        }
-        Remedy::Answer { assignment, period } => {
-            (format!("que la asignación {assignment} responda las observaciones de {period}"), format!("assignment {assignment} answers the observations on {period}"))
-        }
-        Remedy::Reach { indicator, direction, value } => {
+        Remedy::AcceptLead => (
+            "que una institución acepte la responsabilidad".into(),
+            "an institution accepts to lead".into(),
+        ),
+        Remedy::Submit { assignment, period } => (
+            format!("que la asignación {assignment} presente el reporte de {period}"),
+            format!("assignment {assignment} sends the report for {period}"),
+        ),
+        Remedy::Answer { assignment, period } => (
+            format!("que la asignación {assignment} responda las observaciones de {period}"),
+            format!("assignment {assignment} answers the observations on {period}"),
+        ),
+        Remedy::Reach {
+            indicator,
+            direction,
+            value,
+        } => {
             let (es, en) = at_least_or_most(*direction);
-            (format!("que el indicador {indicator} llegue a {es} {value}"), format!("indicator {indicator} reaches {en} {value}"))
+            (
+                format!("que el indicador {indicator} llegue a {es} {value}"),
+                format!("indicator {indicator} reaches {en} {value}"),
+            )
         }
-        Remedy::Finish { milestone } => (format!("que se cumpla el hito {milestone}"), format!("milestone {milestone} is done")),
+        Remedy::Finish { milestone } => (
+            format!("que se cumpla el hito {milestone}"),
+            format!("milestone {milestone} is done"),
+        ),
     }
 }
 
@@ -186,17 +223,41 @@ pub(crate) fn remedy(remedy: &Remedy) -> (String, String) {
 pub(crate) fn action_state(state: ActionState) -> (&'static str, &'static str) {
     match state {
         ActionState::Scheduled => ("Programada: aún no empieza.", "Scheduled: it begins later."),
-        ActionState::Unassigned => ("Sin responsable: nadie ha aceptado la responsabilidad.", "Unassigned: nobody has accepted to lead."),
-        ActionState::Unmeasured => ("Sin medición: el plan no da con qué medirla.", "Unmeasured: the plan gives nothing to measure it by."),
+        ActionState::Unassigned => (
+            "Sin responsable: nadie ha aceptado la responsabilidad.",
+            "Unassigned: nobody has accepted to lead.",
+        ),
+        ActionState::Unmeasured => (
+            "Sin medición: el plan no da con qué medirla.",
+            "Unmeasured: the plan gives nothing to measure it by.",
+        ),
         ActionState::NotYetDue => ("Aún no exigible.", "Not yet due."),
         ActionState::OnTrack => ("En curso, como se esperaba.", "On track."),
-        ActionState::AtRisk => ("En riesgo: algo por debajo de lo esperado.", "At risk: somewhat below what was expected."),
-        ActionState::OffTrack => ("Atrasada: muy por debajo de lo esperado.", "Off track: far below what was expected."),
-        ActionState::Unreported => ("Sin reporte: no se recibió lo que vencía.", "Unreported: what was due was not received."),
+        ActionState::AtRisk => (
+            "En riesgo: algo por debajo de lo esperado.",
+            "At risk: somewhat below what was expected.",
+        ),
+        ActionState::OffTrack => (
+            "Atrasada: muy por debajo de lo esperado.",
+            "Off track: far below what was expected.",
+        ),
+        ActionState::Unreported => (
+            "Sin reporte: no se recibió lo que vencía.",
+            "Unreported: what was due was not received.",
+        ),
         ActionState::Achieved => ("Cumplida.", "Achieved."),
-        ActionState::AchievedLate => ("Cumplida con retraso: después del plazo que el plan fijó primero.", "Achieved late: after the end that the plan first set."),
-        ActionState::NotAchieved => ("Incumplida: terminó sin llegar a la meta.", "Not achieved: it is over and did not reach its target."),
-        ActionState::Excused => ("Excusada: todo lo que debía fue dispensado.", "Excused: all that was owed was waived."),
+        ActionState::AchievedLate => (
+            "Cumplida con retraso: después del plazo que el plan fijó primero.",
+            "Achieved late: after the end that the plan first set.",
+        ),
+        ActionState::NotAchieved => (
+            "Incumplida: terminó sin llegar a la meta.",
+            "Not achieved: it is over and did not reach its target.",
+        ),
+        ActionState::Excused => (
+            "Excusada: todo lo que debía fue dispensado.",
+            "Excused: all that was owed was waived.",
+        ),
         ActionState::Suspended => ("Suspendida.", "Suspended."),
         ActionState::Withdrawn => ("Retirada del plan.", "Withdrawn from the plan."),
     }

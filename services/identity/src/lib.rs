@@ -40,16 +40,53 @@ pub async fn init(kit: &Kit, password: &str, services: &[(String, String)], cost
         return Ok(false);
     }
     let hash = passwords::hash(password, cost)?;
-    principals::insert(&change, admin, "", hash, &Account { name: admin.into(), ..Account::default() }).await?;
-    change.record("vigia.identity.v1.AccountCreated", admin, "", &AccountCreated { account: admin.into() }).await?;
-    let grant = RoleGrant { role: Role::Administrator.into(), scope: String::new() };
+    principals::insert(
+        &change,
+        admin,
+        "",
+        hash,
+        &Account {
+            name: admin.into(),
+            ..Account::default()
+        },
+    )
+    .await?;
+    change
+        .record(
+            "vigia.identity.v1.AccountCreated",
+            admin,
+            "",
+            &AccountCreated { account: admin.into() },
+        )
+        .await?;
+    let grant = RoleGrant {
+        role: Role::Administrator.into(),
+        scope: String::new(),
+    };
     principals::set_role(&mut change, admin, &grant, true).await?;
     for (id, public_key_pem) in services {
         let name = format!("clients/{id}");
-        let client = Client { name: name.clone(), keys: vec![ClientKey { kid: id.clone(), public_key_pem: public_key_pem.clone() }], ..Client::default() };
+        let client = Client {
+            name: name.clone(),
+            keys: vec![ClientKey {
+                kid: id.clone(),
+                public_key_pem: public_key_pem.clone(),
+            }],
+            ..Client::default()
+        };
         principals::insert(&change, &name, "", String::new(), &client).await?;
-        change.record("vigia.identity.v1.ClientCreated", &name, "", &ClientCreated { client: Some(client) }).await?;
-        let grant = RoleGrant { role: Role::Service.into(), scope: String::new() };
+        change
+            .record(
+                "vigia.identity.v1.ClientCreated",
+                &name,
+                "",
+                &ClientCreated { client: Some(client) },
+            )
+            .await?;
+        let grant = RoleGrant {
+            role: Role::Service.into(),
+            scope: String::new(),
+        };
         principals::set_role(&mut change, &name, &grant, true).await?;
     }
     change.commit(Account::default()).await.map_err(|status| Error::internal(&status))?;

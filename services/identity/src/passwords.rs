@@ -30,7 +30,10 @@ impl Cost {
 
 /// The hash of a password, with its parameters and salt.
 pub(crate) fn hash(password: &str, cost: Cost) -> Result<String, Error> {
-    let hash = cost.argon2().hash_password(password.as_bytes()).map_err(|cause| Error::internal(&cause))?;
+    let hash = cost
+        .argon2()
+        .hash_password(password.as_bytes())
+        .map_err(|cause| Error::internal(&cause))?;
     Ok(hash.to_string())
 }
 
@@ -41,6 +44,8 @@ static NOBODY: LazyLock<String> = LazyLock::new(|| hash("nobody has this passwor
 /// Whether the password fits; without a stored hash it never does, and takes as long.
 pub(crate) fn fits(password: &str, stored: Option<&str>) -> bool {
     let known = stored.is_some_and(|stored| !stored.is_empty());
-    let Ok(parsed) = PasswordHash::new(stored.filter(|_| known).unwrap_or(&NOBODY)) else { return false };
+    let Ok(parsed) = PasswordHash::new(stored.filter(|_| known).unwrap_or(&NOBODY)) else {
+        return false;
+    };
     Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && known
 }

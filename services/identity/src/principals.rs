@@ -1,12 +1,25 @@
 //! PrincipalService: accounts, clients, keys and roles.
 
 use prost::Message;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+};
 use tonic::{Request, Response, Status};
 use vigia_platform::{
     Caller, Change, Error, Faults, Kit, Page, caller, check_etag, etag, from_micros, micros, name, new_id, timestamp, token,
 };
-use vigia_proto::{error::Reason, identity::*};
+use vigia_proto::{
+    error::Reason,
+    identity::{
+        Account, AccountCreated, AccountUpdated, AddClientKeyRequest, AddClientKeyResponse, Client, ClientCreated, ClientKey,
+        ClientUpdated, CreateAccountRequest, CreateAccountResponse, CreateClientRequest, CreateClientResponse, DisableAccountRequest,
+        DisableAccountResponse, DisableClientRequest, DisableClientResponse, GetAccountRequest, GetAccountResponse, GetClientRequest,
+        GetClientResponse, GrantRoleRequest, GrantRoleResponse, ListAccountsRequest, ListAccountsResponse, ListClientsRequest,
+        ListClientsResponse, PrincipalDisabled, RemoveClientKeyRequest, RemoveClientKeyResponse, RevokeRoleRequest, RevokeRoleResponse,
+        Role, RoleGrant, RoleGranted, RoleRevoked, UpdateAccountRequest, UpdateAccountResponse, UpdateClientRequest, UpdateClientResponse,
+        WhoAmIRequest, WhoAmIResponse, principal_service_server,
+    },
+};
 
 use crate::{
     entities::principal,
@@ -25,7 +38,10 @@ pub(crate) struct Principals {
 }
 
 pub(crate) async fn find(db: &impl ConnectionTrait, name: &str) -> Result<principal::Model, Error> {
-    principal::Entity::find_by_id(name).one(db).await?.ok_or_else(|| Error::not_found(name))
+    principal::Entity::find_by_id(name)
+        .one(db)
+        .await?
+        .ok_or_else(|| Error::not_found(name))
 }
 
 /// What is stored of a principal: an `Account` or a `Client`.
@@ -37,7 +53,13 @@ impl Principal for Account {
     fn shown(row: &principal::Model) -> Result<Self, Error> {
         let account = Self::decode(row.definition.as_slice())?;
         let create_time = Some(timestamp(from_micros(row.created_at)));
-        Ok(Self { display_name: row.display_name.clone(), disabled: row.disabled, etag: row.etag.clone(), create_time, ..account })
+        Ok(Self {
+            display_name: row.display_name.clone(),
+            disabled: row.disabled,
+            etag: row.etag.clone(),
+            create_time,
+            ..account
+        })
     }
 }
 
@@ -45,12 +67,24 @@ impl Principal for Client {
     fn shown(row: &principal::Model) -> Result<Self, Error> {
         let client = Self::decode(row.definition.as_slice())?;
         let create_time = Some(timestamp(from_micros(row.created_at)));
-        Ok(Self { display_name: row.display_name.clone(), disabled: row.disabled, etag: row.etag.clone(), create_time, ..client })
+        Ok(Self {
+            display_name: row.display_name.clone(),
+            disabled: row.disabled,
+            etag: row.etag.clone(),
+            create_time,
+            ..client
+        })
     }
 }
 
 /// Writes a new principal.
-pub(crate) async fn insert(change: &Change, name: &str, display_name: &str, password_hash: String, definition: &impl Message) -> Result<principal::Model, Error> {
+pub(crate) async fn insert(
+    change: &Change,
+    name: &str,
+    display_name: &str,
+    password_hash: String,
+    definition: &impl Message,
+) -> Result<principal::Model, Error> {
     if principal::Entity::find_by_id(name).one(change.tx()).await?.is_some() {
         return Err(Error::already_exists(name));
     }
@@ -63,12 +97,20 @@ pub(crate) async fn insert(change: &Change, name: &str, display_name: &str, pass
         etag: etag(definition),
         created_at: micros(change.now()),
     };
-    principal::Entity::insert(row.clone().into_active_model()).exec_without_returning(change.tx()).await?;
+    principal::Entity::insert(row.clone().into_active_model())
+        .exec_without_returning(change.tx())
+        .await?;
     Ok(row)
 }
 
 /// Writes a principal's new definition.
-async fn save(change: &Change, row: principal::Model, display_name: String, disabled: bool, definition: &impl Message) -> Result<principal::Model, Error> {
+async fn save(
+    change: &Change,
+    row: principal::Model,
+    display_name: String,
+    disabled: bool,
+    definition: &impl Message,
+) -> Result<principal::Model, Error> {
     let mut active = row.into_active_model();
     active.etag = Set(new_id());
     active.display_name = Set(display_name);
@@ -78,7 +120,11 @@ async fn save(change: &Change, row: principal::Model, display_name: String, disa
 }
 
 fn grants(definition: &[u8], name: &str) -> Result<Vec<RoleGrant>, Error> {
-    Ok(if name.starts_with("accounts/") { Account::decode(definition)?.grants } else { Client::decode(definition)?.grants })
+    Ok(if name.starts_with("accounts/") {
+        Account::decode(definition)?.grants
+    } else {
+        Client::decode(definition)?.grants
+    })
 }
 
 /// Gives or takes a role, and says what the principal holds afterwards.
@@ -86,7 +132,11 @@ pub(crate) async fn set_role(change: &mut Change, principal: &str, grant: &RoleG
     let row = find(change.tx(), principal).await?;
     let mut grants = grants(&row.definition, principal)?;
     if grants.contains(grant) == held {
-        return if held { Ok(grants) } else { Err(Error::not_found(format!("{principal}: {}", grant.role().as_str_name()))) };
+        return if held {
+            Ok(grants)
+        } else {
+            Err(Error::not_found(format!("{principal}: {}", grant.role().as_str_name())))
+        };
     }
     if held {
         if grants.len() >= GRANTS_MAX {
@@ -95,19 +145,31 @@ pub(crate) async fn set_role(change: &mut Change, principal: &str, grant: &RoleG
             faults.done()?;
         }
         grants.push(grant.clone());
-        let event = RoleGranted { principal: principal.to_owned(), grant: Some(grant.clone()) };
+        let event = RoleGranted {
+            principal: principal.to_owned(),
+            grant: Some(grant.clone()),
+        };
         change.record("vigia.identity.v1.RoleGranted", principal, "", &event).await?;
     } else {
         grants.retain(|other| other != grant);
-        let event = RoleRevoked { principal: principal.to_owned(), grant: Some(grant.clone()) };
+        let event = RoleRevoked {
+            principal: principal.to_owned(),
+            grant: Some(grant.clone()),
+        };
         change.record("vigia.identity.v1.RoleRevoked", principal, "", &event).await?;
     }
     let (display_name, disabled) = (row.display_name.clone(), row.disabled);
     if principal.starts_with("accounts/") {
-        let account = Account { grants: grants.clone(), ..Account::decode(row.definition.as_slice())? };
+        let account = Account {
+            grants: grants.clone(),
+            ..Account::decode(row.definition.as_slice())?
+        };
         save(change, row, display_name, disabled, &account).await?;
     } else {
-        let client = Client { grants: grants.clone(), ..Client::decode(row.definition.as_slice())? };
+        let client = Client {
+            grants: grants.clone(),
+            ..Client::decode(row.definition.as_slice())?
+        };
         save(change, row, display_name, disabled, &client).await?;
     }
     Ok(grants)
@@ -120,9 +182,19 @@ fn check_grant(grant: Option<&RoleGrant>) -> Result<RoleGrant, Error> {
     faults.require(role != Role::Unspecified, "grant.role", "falta el rol", "the role is missing");
     let institution = name::split("institutions/{}", &grant.scope).is_some();
     if caller::needs_institution(role) {
-        faults.require(institution, "grant.scope", "este rol es de una institución: institutions/…", "this role is held for an institution: institutions/…");
+        faults.require(
+            institution,
+            "grant.scope",
+            "este rol es de una institución: institutions/…",
+            "this role is held for an institution: institutions/…",
+        );
     } else {
-        faults.require(grant.scope.is_empty(), "grant.scope", "este rol no tiene ámbito", "this role has no scope");
+        faults.require(
+            grant.scope.is_empty(),
+            "grant.scope",
+            "este rol no tiene ámbito",
+            "this role has no scope",
+        );
     }
     faults.done()?;
     Ok(grant)
@@ -130,7 +202,12 @@ fn check_grant(grant: Option<&RoleGrant>) -> Result<RoleGrant, Error> {
 
 fn check_key(faults: &mut Faults, path: &str, key: &ClientKey) {
     faults.id(&format!("{path}.kid"), &key.kid);
-    faults.require(token::is_public_key(&key.public_key_pem), &format!("{path}.public_key_pem"), "debe ser una clave pública Ed25519 en PEM", "must be an Ed25519 public key, PEM");
+    faults.require(
+        token::is_public_key(&key.public_key_pem),
+        &format!("{path}.public_key_pem"),
+        "debe ser una clave pública Ed25519 en PEM",
+        "must be an Ed25519 public key, PEM",
+    );
 }
 
 fn id_or_new(faults: &mut Faults, path: &str, id: &str) -> String {
@@ -152,7 +229,11 @@ impl Principals {
         if let Some(after) = &page.after {
             query = query.filter(principal::Column::Name.gt(after));
         }
-        let mut rows = query.order_by_asc(principal::Column::Name).limit(page.size + 1).all(self.kit.db.read(caller)).await?;
+        let mut rows = query
+            .order_by_asc(principal::Column::Name)
+            .limit(page.size + 1)
+            .all(self.kit.db.read(caller))
+            .await?;
         let more = u64::try_from(rows.len()).is_ok_and(|rows| rows > page.size);
         rows.truncate(usize::try_from(page.size).unwrap_or(usize::MAX));
         let next = page.next(rows.last().filter(|_| more).map(|row| row.name.as_str()));
@@ -165,7 +246,16 @@ async fn disable(change: &mut Change, name: &str) -> Result<principal::Model, Er
     if row.disabled {
         return Ok(row);
     }
-    change.record("vigia.identity.v1.PrincipalDisabled", name, "", &PrincipalDisabled { principal: name.to_owned() }).await?;
+    change
+        .record(
+            "vigia.identity.v1.PrincipalDisabled",
+            name,
+            "",
+            &PrincipalDisabled {
+                principal: name.to_owned(),
+            },
+        )
+        .await?;
     let mut active = row.into_active_model();
     active.disabled = Set(true);
     active.etag = Set(new_id());
@@ -179,21 +269,48 @@ impl principal_service_server::PrincipalService for Principals {
         let request = request.into_inner();
         let mut faults = Faults::new();
         let id = id_or_new(&mut faults, "account_id", &request.account_id);
-        let display_name = request.account.as_ref().map(|account| account.display_name.clone()).unwrap_or_default();
+        let display_name = request
+            .account
+            .as_ref()
+            .map(|account| account.display_name.clone())
+            .unwrap_or_default();
         faults.text("account.display_name", &display_name, 0..=200);
         faults.text("password", &request.password, 12..=200);
         faults.done()?;
         // The dear part before the lock is taken.
         let (password, cost) = (request.password.clone(), self.cost);
-        let hash = tokio::task::spawn_blocking(move || passwords::hash(&password, cost)).await.map_err(|cause| Error::internal(&cause))??;
+        let hash = tokio::task::spawn_blocking(move || passwords::hash(&password, cost))
+            .await
+            .map_err(|cause| Error::internal(&cause))??;
         let name = format!("accounts/{id}");
         let mut change = self.kit.db.change(&caller, &request.request_id, &request).await?;
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
         }
-        let row = insert(&change, &name, &display_name, hash, &Account { name: name.clone(), ..Account::default() }).await?;
-        change.record("vigia.identity.v1.AccountCreated", &name, "", &AccountCreated { account: name.clone() }).await?;
-        change.commit(CreateAccountResponse { account: Some(Account::shown(&row)?) }).await
+        let row = insert(
+            &change,
+            &name,
+            &display_name,
+            hash,
+            &Account {
+                name: name.clone(),
+                ..Account::default()
+            },
+        )
+        .await?;
+        change
+            .record(
+                "vigia.identity.v1.AccountCreated",
+                &name,
+                "",
+                &AccountCreated { account: name.clone() },
+            )
+            .await?;
+        change
+            .commit(CreateAccountResponse {
+                account: Some(Account::shown(&row)?),
+            })
+            .await
     }
 
     async fn get_account(&self, request: Request<GetAccountRequest>) -> Result<Response<GetAccountResponse>, Status> {
@@ -201,7 +318,9 @@ impl principal_service_server::PrincipalService for Principals {
         let name = &request.get_ref().name;
         let row = Some(find(self.kit.db.read(&caller), name).await?).filter(|row| row.name.starts_with("accounts/"));
         let row = row.ok_or_else(|| Error::not_found(name))?;
-        Ok(Response::new(GetAccountResponse { account: Some(Account::shown(&row)?) }))
+        Ok(Response::new(GetAccountResponse {
+            account: Some(Account::shown(&row)?),
+        }))
     }
 
     async fn list_accounts(&self, request: Request<ListAccountsRequest>) -> Result<Response<ListAccountsResponse>, Status> {
@@ -231,8 +350,21 @@ impl principal_service_server::PrincipalService for Principals {
         let account = Account::decode(row.definition.as_slice()).map_err(Error::from)?;
         let disabled = row.disabled;
         let row = save(&change, row, given.display_name, disabled, &account).await?;
-        change.record("vigia.identity.v1.AccountUpdated", &given.name, "", &AccountUpdated { account: given.name.clone() }).await?;
-        change.commit(UpdateAccountResponse { account: Some(Account::shown(&row)?) }).await
+        change
+            .record(
+                "vigia.identity.v1.AccountUpdated",
+                &given.name,
+                "",
+                &AccountUpdated {
+                    account: given.name.clone(),
+                },
+            )
+            .await?;
+        change
+            .commit(UpdateAccountResponse {
+                account: Some(Account::shown(&row)?),
+            })
+            .await
     }
 
     async fn disable_account(&self, request: Request<DisableAccountRequest>) -> Result<Response<DisableAccountResponse>, Status> {
@@ -246,7 +378,11 @@ impl principal_service_server::PrincipalService for Principals {
             return Err(Error::not_found(&request.name).into());
         }
         let row = disable(&mut change, &request.name).await?;
-        change.commit(DisableAccountResponse { account: Some(Account::shown(&row)?) }).await
+        change
+            .commit(DisableAccountResponse {
+                account: Some(Account::shown(&row)?),
+            })
+            .await
     }
 
     async fn create_client(&self, request: Request<CreateClientRequest>) -> Result<Response<CreateClientResponse>, Status> {
@@ -256,7 +392,12 @@ impl principal_service_server::PrincipalService for Principals {
         let mut faults = Faults::new();
         let id = id_or_new(&mut faults, "client_id", &request.client_id);
         faults.text("client.display_name", &given.display_name, 0..=200);
-        faults.require(given.keys.len() <= KEYS_MAX, "client.keys", "ocho claves como máximo", "eight keys at most");
+        faults.require(
+            given.keys.len() <= KEYS_MAX,
+            "client.keys",
+            "ocho claves como máximo",
+            "eight keys at most",
+        );
         for (i, key) in given.keys.iter().enumerate().take(KEYS_MAX) {
             check_key(&mut faults, &format!("client.keys[{i}]"), key);
         }
@@ -266,10 +407,23 @@ impl principal_service_server::PrincipalService for Principals {
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
         }
-        let client = Client { name: name.clone(), keys: given.keys, ..Client::default() };
+        let client = Client {
+            name: name.clone(),
+            keys: given.keys,
+            ..Client::default()
+        };
         let row = insert(&change, &name, &given.display_name, String::new(), &client).await?;
         let client = Client::shown(&row)?;
-        change.record("vigia.identity.v1.ClientCreated", &name, "", &ClientCreated { client: Some(client.clone()) }).await?;
+        change
+            .record(
+                "vigia.identity.v1.ClientCreated",
+                &name,
+                "",
+                &ClientCreated {
+                    client: Some(client.clone()),
+                },
+            )
+            .await?;
         change.commit(CreateClientResponse { client: Some(client) }).await
     }
 
@@ -278,7 +432,9 @@ impl principal_service_server::PrincipalService for Principals {
         let name = &request.get_ref().name;
         let row = Some(find(self.kit.db.read(&caller), name).await?).filter(|row| row.name.starts_with("clients/"));
         let row = row.ok_or_else(|| Error::not_found(name))?;
-        Ok(Response::new(GetClientResponse { client: Some(Client::shown(&row)?) }))
+        Ok(Response::new(GetClientResponse {
+            client: Some(Client::shown(&row)?),
+        }))
     }
 
     async fn list_clients(&self, request: Request<ListClientsRequest>) -> Result<Response<ListClientsResponse>, Status> {
@@ -321,7 +477,11 @@ impl principal_service_server::PrincipalService for Principals {
             return Err(Error::not_found(&request.name).into());
         }
         let row = disable(&mut change, &request.name).await?;
-        change.commit(DisableClientResponse { client: Some(Client::shown(&row)?) }).await
+        change
+            .commit(DisableClientResponse {
+                client: Some(Client::shown(&row)?),
+            })
+            .await
     }
 
     async fn add_client_key(&self, request: Request<AddClientKeyRequest>) -> Result<Response<AddClientKeyResponse>, Status> {
@@ -361,7 +521,11 @@ impl principal_service_server::PrincipalService for Principals {
         let client = update_client(&mut change, &request.name, "", |client, _| {
             let before = client.keys.len();
             client.keys.retain(|key| key.kid != request.kid);
-            if client.keys.len() == before { Err(Error::not_found(&request.kid)) } else { Ok(()) }
+            if client.keys.len() == before {
+                Err(Error::not_found(&request.kid))
+            } else {
+                Ok(())
+            }
         })
         .await?;
         change.commit(RemoveClientKeyResponse { client: Some(client) }).await
@@ -401,7 +565,11 @@ impl principal_service_server::PrincipalService for Principals {
             .collect();
         permissions.sort_unstable();
         permissions.dedup();
-        Ok(Response::new(WhoAmIResponse { principal: caller.principal().to_owned(), grants: caller.grants().to_vec(), permissions }))
+        Ok(Response::new(WhoAmIResponse {
+            principal: caller.principal().to_owned(),
+            grants: caller.grants().to_vec(),
+            permissions,
+        }))
     }
 }
 
@@ -420,6 +588,15 @@ async fn update_client(
     let (display_name, disabled) = (row.display_name.clone(), row.disabled);
     let row = save(change, row, display_name, disabled, &client).await?;
     let client = Client::shown(&row)?;
-    change.record("vigia.identity.v1.ClientUpdated", name, "", &ClientUpdated { client: Some(client.clone()) }).await?;
+    change
+        .record(
+            "vigia.identity.v1.ClientUpdated",
+            name,
+            "",
+            &ClientUpdated {
+                client: Some(client.clone()),
+            },
+        )
+        .await?;
     Ok(client)
 }

@@ -16,8 +16,8 @@ use vigia_platform::{
 use vigia_proto::{
     error::Reason,
     identity::{
-        Client, GetJwksRequest, GetJwksResponse, IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse, TokenRevoked,
-        issue_token_request::Credentials, token_service_server::TokenService,
+        Client, GetJwksRequest, GetJwksResponse, IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest, RevokeTokenResponse,
+        TokenRevoked, issue_token_request::Credentials, token_service_server::TokenService,
     },
 };
 
@@ -37,7 +37,12 @@ pub(crate) struct Tokens {
 
 impl Tokens {
     pub(crate) fn new(kit: Kit, key: Key) -> Self {
-        Self { kit, key, used: Arc::default(), password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS_AT_ONCE) }
+        Self {
+            kit,
+            key,
+            used: Arc::default(),
+            password_checks: tokio::sync::Semaphore::new(PASSWORD_CHECKS_AT_ONCE),
+        }
     }
 
     async fn principal(&self, caller: &Caller, name: &str) -> Result<Option<principal::Model>, Error> {
@@ -46,11 +51,17 @@ impl Tokens {
     }
 
     async fn client_of(&self, caller: &Caller, assertion: &str) -> Result<Option<String>, Error> {
-        let Some((name, kid)) = token::assertion_issuer(assertion).filter(|(name, _)| name.starts_with("clients/")) else { return Ok(None) };
-        let Some(row) = self.principal(caller, &name).await? else { return Ok(None) };
+        let Some((name, kid)) = token::assertion_issuer(assertion).filter(|(name, _)| name.starts_with("clients/")) else {
+            return Ok(None);
+        };
+        let Some(row) = self.principal(caller, &name).await? else {
+            return Ok(None);
+        };
         let client: Client = prost::Message::decode(row.definition.as_slice())?;
         let key = client.keys.into_iter().find(|key| key.kid == kid);
-        let Some(claims) = key.and_then(|key| token::verify_assertion(assertion, &name, &key.public_key_pem)) else { return Ok(None) };
+        let Some(claims) = key.and_then(|key| token::verify_assertion(assertion, &name, &key.public_key_pem)) else {
+            return Ok(None);
+        };
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let now = machine_now().as_second();
         if used.len() > 10_000 {
@@ -64,7 +75,9 @@ impl Tokens {
         if !account.starts_with("accounts/") || password.len() > 1000 {
             return Ok(None);
         }
-        let Ok(_permit) = self.password_checks.acquire().await else { return Ok(None) };
+        let Ok(_permit) = self.password_checks.acquire().await else {
+            return Ok(None);
+        };
         let stored = self.principal(caller, account).await?.map(|row| row.password_hash);
         let check = tokio::task::spawn_blocking(move || passwords::fits(&password, stored.as_deref()));
         Ok(check.await.unwrap_or(false).then(|| account.to_owned()))
@@ -88,7 +101,10 @@ impl TokenService for Tokens {
             )
         })?;
         let (access_token, expires_at) = self.key.access_token(&principal)?;
-        Ok(Response::new(IssueTokenResponse { access_token, expire_time: Some(timestamp(expires_at)) }))
+        Ok(Response::new(IssueTokenResponse {
+            access_token,
+            expire_time: Some(timestamp(expires_at)),
+        }))
     }
 
     async fn revoke_token(&self, request: Request<RevokeTokenRequest>) -> Result<Response<RevokeTokenResponse>, Status> {
@@ -99,13 +115,20 @@ impl TokenService for Tokens {
             return Ok(answer);
         }
         let (token_id, expires_at) = caller.token();
-        let event = TokenRevoked { token_id: token_id.to_owned(), expire_time: Some(timestamp(expires_at)) };
-        change.record("vigia.identity.v1.TokenRevoked", caller.principal(), "", &event).await?;
+        let event = TokenRevoked {
+            token_id: token_id.to_owned(),
+            expire_time: Some(timestamp(expires_at)),
+        };
+        change
+            .record("vigia.identity.v1.TokenRevoked", caller.principal(), "", &event)
+            .await?;
         change.commit(RevokeTokenResponse {}).await
     }
 
     async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
-        Ok(Response::new(GetJwksResponse { jwks_json: jwks(&self.key) }))
+        Ok(Response::new(GetJwksResponse {
+            jwks_json: jwks(&self.key),
+        }))
     }
 }
 

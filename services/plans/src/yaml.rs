@@ -37,22 +37,34 @@ const NOT_TEXTS: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off"
 impl Node {
     /// A text.
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { line: 0, kind: Kind::Scalar(text.into(), true) }
+        Self {
+            line: 0,
+            kind: Kind::Scalar(text.into(), true),
+        }
     }
 
     /// A number, or another word that is not a text.
     pub(crate) fn plain(text: impl ToString) -> Self {
-        Self { line: 0, kind: Kind::Scalar(text.to_string(), false) }
+        Self {
+            line: 0,
+            kind: Kind::Scalar(text.to_string(), false),
+        }
     }
 
     /// A list.
     pub(crate) fn list(items: Vec<Self>) -> Self {
-        Self { line: 0, kind: Kind::List(items) }
+        Self {
+            line: 0,
+            kind: Kind::List(items),
+        }
     }
 
     /// A mapping.
     pub(crate) fn map(entries: Vec<(String, Self)>) -> Self {
-        Self { line: 0, kind: Kind::Map(entries) }
+        Self {
+            line: 0,
+            kind: Kind::Map(entries),
+        }
     }
 
     /// The entries of a mapping; none of anything else.
@@ -83,26 +95,57 @@ impl Node {
                 Ok(event) => event,
                 Err(cause) => {
                     let info = cause.info();
-                    faults.push(Broken { line: cause.marker().line(), es: format!("el YAML no se entiende: {info}"), en: format!("not YAML: {info}") });
+                    faults.push(Broken {
+                        line: cause.marker().line(),
+                        es: format!("el YAML no se entiende: {info}"),
+                        en: format!("not YAML: {info}"),
+                    });
                     return Err(faults);
                 }
             };
             let line = span.start.line();
-            let mut broken = |es: &str, en: &str| faults.push(Broken { line, es: es.to_owned(), en: en.to_owned() });
+            let mut broken = |es: &str, en: &str| {
+                faults.push(Broken {
+                    line,
+                    es: es.to_owned(),
+                    en: en.to_owned(),
+                });
+            };
             let done = match event {
-                Event::Scalar(text, style, _, _) => Some(Self { line, kind: Kind::Scalar(text.into_owned(), style != ScalarStyle::Plain) }),
+                Event::Scalar(text, style, _, _) => Some(Self {
+                    line,
+                    kind: Kind::Scalar(text.into_owned(), style != ScalarStyle::Plain),
+                }),
                 Event::SequenceStart(..) => {
-                    open.push((Self { line, kind: Kind::List(Vec::new()) }, None));
+                    open.push((
+                        Self {
+                            line,
+                            kind: Kind::List(Vec::new()),
+                        },
+                        None,
+                    ));
                     None
                 }
                 Event::MappingStart(..) => {
-                    open.push((Self { line, kind: Kind::Map(Vec::new()) }, None));
+                    open.push((
+                        Self {
+                            line,
+                            kind: Kind::Map(Vec::new()),
+                        },
+                        None,
+                    ));
                     None
                 }
                 Event::SequenceEnd | Event::MappingEnd => open.pop().map(|(node, _)| node),
                 Event::Alias(_) => {
-                    broken("sin referencias (*), por favor: escriba el valor", "no aliases (*), please: write the value");
-                    Some(Self { line, kind: Kind::Scalar(String::new(), false) })
+                    broken(
+                        "sin referencias (*), por favor: escriba el valor",
+                        "no aliases (*), please: write the value",
+                    );
+                    Some(Self {
+                        line,
+                        kind: Kind::Scalar(String::new(), false),
+                    })
                 }
                 Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => None,
             };
@@ -114,8 +157,18 @@ impl Node {
             match open.last_mut() {
                 None if root.is_none() => root = Some(node),
                 None => broken("un solo documento por archivo", "one document in a file"),
-                Some((Self { kind: Kind::List(items), .. }, _)) => items.push(node),
-                Some((Self { kind: Kind::Map(entries), .. }, key)) => match (key.take(), node.kind) {
+                Some((
+                    Self {
+                        kind: Kind::List(items), ..
+                    },
+                    _,
+                )) => items.push(node),
+                Some((
+                    Self {
+                        kind: Kind::Map(entries), ..
+                    },
+                    key,
+                )) => match (key.take(), node.kind) {
                     (Some(key), kind) => {
                         if entries.iter().any(|(given, _)| *given == key) {
                             broken(&format!("«{key}» aparece dos veces"), &format!("\"{key}\" comes twice"));
@@ -125,14 +178,23 @@ impl Node {
                     (None, Kind::Scalar(text, _)) => *key = Some(text),
                     (None, _) => broken("la clave no es un texto", "the key is not a text"),
                 },
-                Some((Self { kind: Kind::Scalar(..), .. }, _)) => {}
+                Some((
+                    Self {
+                        kind: Kind::Scalar(..), ..
+                    },
+                    _,
+                )) => {}
             }
         }
         match root {
             Some(root) if faults.is_empty() => Ok(root),
             Some(_) => Err(faults),
             None => {
-                faults.push(Broken { line: 1, es: "el archivo está vacío".into(), en: "the file is empty".into() });
+                faults.push(Broken {
+                    line: 1,
+                    es: "el archivo está vacío".into(),
+                    en: "the file is empty".into(),
+                });
                 Err(faults)
             }
         }
@@ -331,12 +393,15 @@ mod tests {
     #[test]
     fn scalars_stay_as_they_are_written() {
         let node = node("a: 0.40\nb: {num: 1.10, den: '2', z: 08}\nc: [x y, ~, 2026-01-01, -1.5e3, true]\n");
-        assert_eq!(node.to_json(), r#"{"a":0.40,"b":{"num":1.10,"den":"2","z":"08"},"c":["x y",null,"2026-01-01",-1.5e3,true]}"#);
+        assert_eq!(
+            node.to_json(),
+            r#"{"a":0.40,"b":{"num":1.10,"den":"2","z":"08"},"c":["x y",null,"2026-01-01",-1.5e3,true]}"#
+        );
     }
 
     #[test]
     fn json_and_yaml_say_the_same() {
-        let json = r#"{"a":"línea\nsegunda: \"#no\"","b":[],"c":{},"d":[{"e":1,"f":[1,2]},{"e":"yes"}],"g":{"h":{"i":{"j":{"k":"\u2028"}}}},"2020":"- x","l":" m"}"#;
+        let json = r##"{"a":"línea\nsegunda: \"#no\"","b":[],"c":{},"d":[{"e":1,"f":[1,2]},{"e":"yes"}],"g":{"h":{"i":{"j":{"k":"\u2028"}}}},"2020":"- x","l":" m"}"##;
         let yaml = node(json).to_yaml();
         assert_eq!(node(&yaml).to_json(), json);
         assert_eq!(node(&yaml).to_yaml(), yaml);
@@ -344,7 +409,14 @@ mod tests {
 
     #[test]
     fn what_is_broken_is_named_with_its_line() {
-        let lines = |text: &str| Node::parse(text).err().unwrap_or_default().iter().map(|broken| broken.line).collect::<Vec<_>>();
+        let lines = |text: &str| {
+            Node::parse(text)
+                .err()
+                .unwrap_or_default()
+                .iter()
+                .map(|broken| broken.line)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(lines("a: 1\nb: 2\na: 3\nb: 4\n"), [3, 4]);
         assert_eq!(lines("a: &x 1\nb: *x\n"), [2]);
         assert_eq!(lines(""), [1]);

@@ -13,15 +13,111 @@ use crate::{clock::Clock, error::Error};
 
 /// What each role may do: the one table. A permission that no role holds is denied to everybody.
 pub const PERMISSIONS: [(Role, &[&str]); 9] = [
-    (Role::Reporter, &["any", "plans.read", "institutions.read", "assignments.read", "obligations.read", "reports.draft", "reports.submit", "reports.read", "compliance.read", "journal.read"]),
-    (Role::Head, &["any", "plans.read", "institutions.read", "assignments.read", "assignments.answer", "obligations.read", "reports.draft", "reports.submit", "reports.read", "compliance.read", "journal.read"]),
-    (Role::Coordinator, &["any", "plans.read", "plans.write", "plans.revise", "institutions.read", "institutions.write", "assignments.read", "assignments.write", "obligations.read", "obligations.manage", "reports.read", "compliance.read"]),
-    (Role::Reviewer, &["any", "plans.read", "institutions.read", "assignments.read", "obligations.read", "reports.read", "reports.review", "compliance.read"]),
-    (Role::Approver, &["any", "plans.read", "plans.approve", "institutions.read", "assignments.read", "obligations.read", "reports.read", "compliance.read"]),
-    (Role::Counterpart, &["any", "plans.read", "institutions.read", "assignments.read", "compliance.read"]),
-    (Role::Auditor, &["any", "plans.read", "institutions.read", "assignments.read", "obligations.read", "reports.read", "compliance.read", "journal.read", "journal.follow", "identity.read"]),
+    (
+        Role::Reporter,
+        &[
+            "any",
+            "plans.read",
+            "institutions.read",
+            "assignments.read",
+            "obligations.read",
+            "reports.draft",
+            "reports.submit",
+            "reports.read",
+            "compliance.read",
+            "journal.read",
+        ],
+    ),
+    (
+        Role::Head,
+        &[
+            "any",
+            "plans.read",
+            "institutions.read",
+            "assignments.read",
+            "assignments.answer",
+            "obligations.read",
+            "reports.draft",
+            "reports.submit",
+            "reports.read",
+            "compliance.read",
+            "journal.read",
+        ],
+    ),
+    (
+        Role::Coordinator,
+        &[
+            "any",
+            "plans.read",
+            "plans.write",
+            "plans.revise",
+            "institutions.read",
+            "institutions.write",
+            "assignments.read",
+            "assignments.write",
+            "obligations.read",
+            "obligations.manage",
+            "reports.read",
+            "compliance.read",
+        ],
+    ),
+    (
+        Role::Reviewer,
+        &[
+            "any",
+            "plans.read",
+            "institutions.read",
+            "assignments.read",
+            "obligations.read",
+            "reports.read",
+            "reports.review",
+            "compliance.read",
+        ],
+    ),
+    (
+        Role::Approver,
+        &[
+            "any",
+            "plans.read",
+            "plans.approve",
+            "institutions.read",
+            "assignments.read",
+            "obligations.read",
+            "reports.read",
+            "compliance.read",
+        ],
+    ),
+    (
+        Role::Counterpart,
+        &["any", "plans.read", "institutions.read", "assignments.read", "compliance.read"],
+    ),
+    (
+        Role::Auditor,
+        &[
+            "any",
+            "plans.read",
+            "institutions.read",
+            "assignments.read",
+            "obligations.read",
+            "reports.read",
+            "compliance.read",
+            "journal.read",
+            "journal.follow",
+            "identity.read",
+        ],
+    ),
     (Role::Administrator, &["any", "identity.read", "identity.write"]),
-    (Role::Service, &["any", "plans.read", "institutions.read", "assignments.read", "journal.read", "journal.follow"]),
+    (
+        Role::Service,
+        &[
+            "any",
+            "plans.read",
+            "institutions.read",
+            "assignments.read",
+            "journal.read",
+            "journal.follow",
+        ],
+    ),
 ];
 
 /// Roles that are held for one institution only.
@@ -45,7 +141,9 @@ pub enum Scope {
 pub fn scope_of(permission: &str, grants: &[RoleGrant]) -> Option<Scope> {
     let mut institutions = BTreeSet::new();
     for grant in grants {
-        let holds = PERMISSIONS.iter().any(|(role, permissions)| *role == grant.role() && permissions.contains(&permission));
+        let holds = PERMISSIONS
+            .iter()
+            .any(|(role, permissions)| *role == grant.role() && permissions.contains(&permission));
         if !holds {
             continue;
         }

@@ -38,7 +38,11 @@ impl Clock {
 
     fn with(set: Option<Set>) -> Self {
         let simulated = set.is_some();
-        Self(Arc::new(Inner { set: Mutex::new(set), turned: watch::Sender::new(0), simulated }))
+        Self(Arc::new(Inner {
+            set: Mutex::new(set),
+            turned: watch::Sender::new(0),
+            simulated,
+        }))
     }
 
     /// Now, in whole microseconds.
@@ -47,9 +51,10 @@ impl Clock {
         whole_micros(match set {
             None => machine_now(),
             Some(Set { at, runs_since: None }) => at,
-            Some(Set { at, runs_since: Some(since) }) => {
-                at.checked_add(machine_now().duration_since(since)).unwrap_or(at)
-            }
+            Some(Set {
+                at,
+                runs_since: Some(since),
+            }) => at.checked_add(machine_now().duration_since(since)).unwrap_or(at),
         })
     }
 
@@ -68,7 +73,10 @@ impl Clock {
     /// Lets a simulated clock go on at real pace from where it stands.
     pub fn run(&self) {
         if self.is_simulated() {
-            self.put(Set { at: self.now(), runs_since: Some(machine_now()) });
+            self.put(Set {
+                at: self.now(),
+                runs_since: Some(machine_now()),
+            });
         }
     }
 

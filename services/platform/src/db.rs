@@ -11,8 +11,9 @@ use std::{path::Path, sync::Arc};
 use jiff::Timestamp;
 use prost::Message;
 use sea_orm::{
-    ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    Statement, TransactionTrait, sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    ActiveValue::Set,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, Statement, TransactionTrait,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
@@ -68,7 +69,9 @@ struct Group {
 
 /// Called with committed entries, in order.
 #[derive(Default)]
-struct Observer(Option<Box<dyn FnMut(&Entry) + Send + Sync>>);
+struct Observer(Option<Box<Observe>>);
+
+type Observe = dyn FnMut(&Entry) + Send + Sync;
 
 impl std::fmt::Debug for Observer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -82,13 +85,21 @@ impl Db {
         let url = format!("sqlite://{}?mode=rwc", directory.join(format!("{area}.sqlite")).display());
         let connect = async |connections: u32| {
             let mut options = ConnectOptions::new(url.clone());
-            options.max_connections(connections).min_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(move |sqlite| {
-                sqlite
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(if durability == Durability::Full { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
-                    .foreign_keys(true)
-                    .busy_timeout(std::time::Duration::from_secs(10))
-            });
+            options
+                .max_connections(connections)
+                .min_connections(1)
+                .sqlx_logging(false)
+                .map_sqlx_sqlite_opts(move |sqlite| {
+                    sqlite
+                        .journal_mode(SqliteJournalMode::Wal)
+                        .synchronous(if durability == Durability::Full {
+                            SqliteSynchronous::Full
+                        } else {
+                            SqliteSynchronous::Off
+                        })
+                        .foreign_keys(true)
+                        .busy_timeout(std::time::Duration::from_secs(10))
+                });
             Database::connect(options).await
         };
         let writer = connect(1).await?;
@@ -98,7 +109,11 @@ impl Db {
         let origin = Origin::load(&writer, area, clock.is_simulated()).await?;
         let last = journal::last(&writer).await?;
         let (position, time) = last.map_or((0, Timestamp::MIN), |last| (last.position, from_micros(last.time)));
-        let group = Group { position, time, ..Group::default() };
+        let group = Group {
+            position,
+            time,
+            ..Group::default()
+        };
         Ok(Self(Arc::new(Inner {
             area,
             clock,
@@ -169,17 +184,31 @@ impl Db {
             faults.add("request_id", "debe ser un UUID", "must be a UUID");
             faults.done()?;
         }
-        let mut group = self.0.group.clone().lock_owned().await;
-        if group.transaction.is_none() {
-            group.transaction = Some(self.0.writer.begin().await?);
-            group.committed = Some(watch::Sender::new(None));
-            tokio::spawn(self.clone().commit_group());
-        }
-        let Some(transaction) = &group.transaction else { return Err(Error::internal(&"no transaction")) };
-        let savepoint = transaction.begin().await?;
         let key = [caller.principal(), caller.method(), request_id].join("\n");
         let request_hash = Sha256::digest(request.encode_to_vec()).to_vec();
-        let stored = idempotency::Entity::find_by_id(key.clone()).one(&savepoint).await?;
+        let (group, savepoint, stored) = loop {
+            let mut group = self.0.group.clone().lock_owned().await;
+            if group.transaction.is_none() {
+                group.transaction = Some(self.0.writer.begin().await?);
+                group.committed = Some(watch::Sender::new(None));
+                tokio::spawn(self.clone().commit_group());
+            }
+            let Some(transaction) = &group.transaction else {
+                return Err(Error::internal(&"no transaction"));
+            };
+            let savepoint = transaction.begin().await?;
+            let stored = idempotency::Entity::find_by_id(key.clone()).one(&savepoint).await?;
+            let waits = stored.is_some() && !group.entries.is_empty();
+            match group.committed.as_ref().map(watch::Sender::subscribe).filter(|_| waits) {
+                // The first answer may belong to this very group: it is given once it is durable, not before.
+                Some(mut committed) => {
+                    savepoint.rollback().await?;
+                    drop(group);
+                    let _ = committed.wait_for(Option::is_some).await;
+                }
+                None => break (group, savepoint, stored),
+            }
+        };
         if stored.as_ref().is_some_and(|stored| stored.request_hash != request_hash) {
             return Err(Error::refused(
                 Reason::RequestIdReused,
@@ -231,13 +260,23 @@ impl Db {
 
 /// What SQLite really does, read back: a setting that was not taken up must not go unnoticed.
 async fn check_settings(db: &DatabaseConnection, durability: Durability) -> Result<(), DbErr> {
-    let wanted = [("journal_mode", "wal"), ("synchronous", if durability == Durability::Full { "2" } else { "0" }), ("foreign_keys", "1")];
+    let wanted = [
+        ("journal_mode", "wal"),
+        ("synchronous", if durability == Durability::Full { "2" } else { "0" }),
+        ("foreign_keys", "1"),
+    ];
     for (name, wanted) in wanted {
-        let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), format!("PRAGMA {name}"))).await?;
+        let row = db
+            .query_one_raw(Statement::from_string(db.get_database_backend(), format!("PRAGMA {name}")))
+            .await?;
         let row = row.ok_or_else(|| DbErr::Custom(format!("SQLite does not tell its {name}")))?;
-        let found = row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))?;
+        let found = row
+            .try_get_by_index::<String>(0)
+            .or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))?;
         if found != wanted {
-            return Err(DbErr::Custom(format!("SQLite runs with {name}={found}, not {wanted}: refusing to start")));
+            return Err(DbErr::Custom(format!(
+                "SQLite runs with {name}={found}, not {wanted}: refusing to start"
+            )));
         }
     }
     Ok(())
@@ -304,37 +343,56 @@ impl Change {
         let (entry, salt) = journal::seal(entry, &self.db.0.origin)?;
         let mut leaf_hash = [0; 32];
         leaf_hash.copy_from_slice(&entry.leaf_hash);
-        journal_entry::Entity::insert(journal::row(&entry, salt, micros(self.now))).exec_without_returning(&self.savepoint).await?;
+        journal_entry::Entity::insert(journal::row(&entry, salt, micros(self.now)))
+            .exec_without_returning(&self.savepoint)
+            .await?;
         self.entries.push(entry);
         Ok(Recorded { position, leaf_hash })
     }
 
     /// Stores the answer and waits until all is durable.
     pub async fn commit<R: Message>(self, answer: R) -> Result<Response<R>, Status> {
-        let Self { savepoint, entries, db, key, request_hash, now, mut group, .. } = self;
+        // In a task of its own: a client that goes away in the middle must not leave a savepoint released and its
+        // entries uncounted.
+        let (answer_bytes, area) = (answer.encode_to_vec(), self.db.area());
+        let released = tokio::spawn(self.release(answer_bytes))
+            .await
+            .map_err(|cause| Error::internal(&cause))?;
+        let (mut committed, position) = released?;
+        let done = committed.wait_for(Option::is_some).await.ok().and_then(|done| *done);
+        match done {
+            Some(true) => Ok(answered(answer, area, position)),
+            _ => Err(Error::internal(&"the group was not committed").into()),
+        }
+    }
+
+    /// Stores the answer, releases the savepoint, and gives what tells of the group's commit.
+    async fn release(self, answer: Vec<u8>) -> Result<(watch::Receiver<Option<bool>>, i64), Error> {
+        // Locals are dropped from the last to the first: on an error the savepoint rolls back before the lock is given up.
+        let Self {
+            mut group,
+            entries,
+            key,
+            request_hash,
+            now,
+            savepoint,
+            ..
+        } = self;
         let position = entries.last().map_or(group.position, |last| last.position);
         let stored = idempotency::ActiveModel {
             key: Set(key),
             request_hash: Set(request_hash),
-            answer: Set(answer.encode_to_vec()),
+            answer: Set(answer),
             position: Set(position),
             time: Set(micros(now)),
         };
-        idempotency::Entity::insert(stored).exec_without_returning(&savepoint).await.map_err(Error::from)?;
-        savepoint.commit().await.map_err(Error::from)?;
+        idempotency::Entity::insert(stored).exec_without_returning(&savepoint).await?;
+        savepoint.commit().await?;
         group.position = position;
         group.time = now;
         group.entries.extend(entries);
-        let mut committed = match &group.committed {
-            Some(committed) => committed.subscribe(),
-            None => return Err(Error::internal(&"no commit was asked for").into()),
-        };
-        drop(group);
-        let done = committed.wait_for(Option::is_some).await.ok().and_then(|done| *done);
-        match done {
-            Some(true) => Ok(answered(answer, db.area(), position)),
-            _ => Err(Error::internal(&"the group was not committed").into()),
-        }
+        let committed = group.committed.as_ref().map(watch::Sender::subscribe);
+        Ok((committed.ok_or_else(|| Error::internal(&"no commit was asked for"))?, position))
     }
 }
 

@@ -17,7 +17,11 @@ pub fn canonical(text: &str) -> Option<String> {
     if whole.len() > 15 || part.len() > 6 {
         return None;
     }
-    let sign = if negative && !(whole.is_empty() && part.is_empty()) { "-" } else { "" };
+    let sign = if negative && !(whole.is_empty() && part.is_empty()) {
+        "-"
+    } else {
+        ""
+    };
     let whole = if whole.is_empty() { "0" } else { whole };
     let point = if part.is_empty() { "" } else { "." };
     Some(format!("{sign}{whole}{point}{part}"))
@@ -30,10 +34,27 @@ mod tests {
     #[test]
     fn decimals_become_canonical_or_are_refused() {
         for (text, expect) in [
-            ("0", Some("0")), ("-0", Some("0")), ("-0.0", Some("0")), ("007.50", Some("7.5")), ("1000", Some("1000")),
-            ("0.000001", Some("0.000001")), ("0.0000001", None), ("999999999999999", Some("999999999999999")),
-            ("1000000000000000", None), ("", None), ("-", None), (".5", None), ("5.", None), ("1e3", None), ("NaN", None),
-            ("inf", None), ("1,5", None), ("+1", None), (" 1", None), ("1.2.3", None), ("-12.5", Some("-12.5")),
+            ("0", Some("0")),
+            ("-0", Some("0")),
+            ("-0.0", Some("0")),
+            ("007.50", Some("7.5")),
+            ("1000", Some("1000")),
+            ("0.000001", Some("0.000001")),
+            ("0.0000001", None),
+            ("999999999999999", Some("999999999999999")),
+            ("1000000000000000", None),
+            ("", None),
+            ("-", None),
+            (".5", None),
+            ("5.", None),
+            ("1e3", None),
+            ("NaN", None),
+            ("inf", None),
+            ("1,5", None),
+            ("+1", None),
+            (" 1", None),
+            ("1.2.3", None),
+            ("-12.5", Some("-12.5")),
         ] {
             assert_eq!(canonical(text).as_deref(), expect, "{text}");
         }

@@ -35,7 +35,13 @@ pub struct Fault {
 impl Error {
     /// A refusal with its reason and a sentence in Spanish and English.
     pub fn refused(reason: Reason, es: impl Into<String>, en: impl Into<String>) -> Self {
-        Self(Box::new(Parts { reason, es: es.into(), en: en.into(), metadata: HashMap::new(), faults: Vec::new() }))
+        Self(Box::new(Parts {
+            reason,
+            es: es.into(),
+            en: en.into(),
+            metadata: HashMap::new(),
+            faults: Vec::new(),
+        }))
     }
 
     /// Adds metadata that a program can read.
@@ -48,15 +54,23 @@ impl Error {
     /// It does not exist, or the caller may not know that it does.
     pub fn not_found(resource: impl Into<String>) -> Self {
         let resource = resource.into();
-        Self::refused(Reason::NotFound, format!("No existe «{resource}», o no es suyo."), format!("There is no \"{resource}\", or it is not yours."))
-            .with("resource", resource)
+        Self::refused(
+            Reason::NotFound,
+            format!("No existe «{resource}», o no es suyo."),
+            format!("There is no \"{resource}\", or it is not yours."),
+        )
+        .with("resource", resource)
     }
 
     /// It exists already.
     pub fn already_exists(resource: impl Into<String>) -> Self {
         let resource = resource.into();
-        Self::refused(Reason::AlreadyExists, format!("Ya existe «{resource}».") , format!("\"{resource}\" exists already."))
-            .with("resource", resource)
+        Self::refused(
+            Reason::AlreadyExists,
+            format!("Ya existe «{resource}»."),
+            format!("\"{resource}\" exists already."),
+        )
+        .with("resource", resource)
     }
 
     /// The version that the caller read is not the stored one.
@@ -123,9 +137,18 @@ fn code(reason: Reason) -> Code {
         R::GrantsStale | R::NotClosedYet | R::Unavailable => Code::Unavailable,
         R::Overloaded => Code::ResourceExhausted,
         R::Internal | R::Unspecified => Code::Internal,
-        R::PeriodNotEnded | R::AlreadyValidated | R::Waived | R::NothingToReview | R::AnswerPending
-        | R::AlreadyReceived | R::ReportReplaced | R::NothingOwed | R::ExtensionMovesNothing | R::StateConflict
-        | R::PlanInForce | R::InUse => Code::FailedPrecondition,
+        R::PeriodNotEnded
+        | R::AlreadyValidated
+        | R::Waived
+        | R::NothingToReview
+        | R::AnswerPending
+        | R::AlreadyReceived
+        | R::ReportReplaced
+        | R::NothingOwed
+        | R::ExtensionMovesNothing
+        | R::StateConflict
+        | R::PlanInForce
+        | R::InUse => Code::FailedPrecondition,
     }
 }
 
@@ -138,7 +161,10 @@ impl From<Error> for Status {
         for fault in &parts.faults {
             details.add_bad_request_violation(fault.path.as_str(), format!("{} / {}", fault.es, fault.en));
         }
-        if matches!(parts.reason, Reason::Overloaded | Reason::GrantsStale | Reason::NotClosedYet | Reason::Unavailable) {
+        if matches!(
+            parts.reason,
+            Reason::Overloaded | Reason::GrantsStale | Reason::NotClosedYet | Reason::Unavailable
+        ) {
             details.set_retry_info(Some(std::time::Duration::from_secs(1)));
         }
         Status::with_error_details(code(parts.reason), parts.en, details)
@@ -161,7 +187,11 @@ impl Faults {
     /// Notes a fault.
     pub fn add(&mut self, path: impl Into<String>, es: impl Into<String>, en: impl Into<String>) {
         if self.0.len() < FAULTS_MAX {
-            self.0.push(Fault { path: path.into(), es: es.into(), en: en.into() });
+            self.0.push(Fault {
+                path: path.into(),
+                es: es.into(),
+                en: en.into(),
+            });
         }
     }
 
@@ -177,7 +207,11 @@ impl Faults {
         let count = text.chars().count();
         if !length.contains(&count) {
             let (least, most) = (length.start(), length.end());
-            self.add(path, format!("debe tener de {least} a {most} caracteres y tiene {count}"), format!("must have {least} to {most} characters and has {count}"));
+            self.add(
+                path,
+                format!("debe tener de {least} a {most} caracteres y tiene {count}"),
+                format!("must have {least} to {most} characters and has {count}"),
+            );
         }
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             self.add(path, "contiene caracteres de control", "has control characters");
@@ -187,7 +221,11 @@ impl Faults {
     /// An id: `[a-z0-9-]{1,63}`.
     pub fn id(&mut self, path: &str, id: &str) {
         if !crate::name::is_id(id) {
-            self.add(path, "debe tener de 1 a 63 caracteres de a-z, 0-9 y guion", "must have 1 to 63 characters of a-z, 0-9 and hyphen");
+            self.add(
+                path,
+                "debe tener de 1 a 63 caracteres de a-z, 0-9 y guion",
+                "must have 1 to 63 characters of a-z, 0-9 and hyphen",
+            );
         }
     }
 
@@ -196,7 +234,11 @@ impl Faults {
         let date = (text.len() == 10).then(|| text.parse::<Date>().ok()).flatten();
         let date = date.filter(|date| (1900..2200).contains(&date.year()));
         if date.is_none() {
-            self.add(path, format!("«{text}» no es una fecha AAAA-MM-DD"), format!("\"{text}\" is not a date YYYY-MM-DD"));
+            self.add(
+                path,
+                format!("«{text}» no es una fecha AAAA-MM-DD"),
+                format!("\"{text}\" is not a date YYYY-MM-DD"),
+            );
         }
         date
     }

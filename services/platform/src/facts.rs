@@ -14,12 +14,23 @@ use vigia_proto::{
     types::Decimal as WireDecimal,
 };
 use vigia_rules::{
-    Across, Action, ActionId, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Direction, Entry,
-    Extension, Facts, Frequency, Indicator, Interpolation, Milestone, Period, Plan, Point, Policy, Position, Report, Resolution, Role, Source,
-    Suspension, Value, Window,
+    Across, Action, ActionId, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Direction,
+    Entry, Extension, Facts, Frequency, Indicator, Interpolation, Milestone, Period, Plan, Point, Policy, Position, Report, Resolution,
+    Role, Source, Suspension, Value, Window,
 };
 
 use crate::{Area, clock::instant, error::Error, name, plan_changes};
+
+/// Events on a plan's resources from which no verdict follows.
+const BEAR_ON_NO_VERDICT: [&str; 7] = [
+    "vigia.plans.v1.PlanImported",
+    "vigia.plans.v1.PlanSaved",
+    "vigia.plans.v1.ComponentSaved",
+    "vigia.plans.v1.ActionSaved",
+    "vigia.plans.v1.IndicatorSaved",
+    "vigia.plans.v1.RevisionProposed",
+    "vigia.plans.v1.RevisionRejected",
+];
 
 /// The facts of one plan, and what it takes to name them.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +71,10 @@ impl PlanFacts {
     /// An indicator of an action, by its code, in the newest plan.
     pub fn indicator(&self, plan: &str, action: &ActionId, code: &str) -> Option<&p::Indicator> {
         let above = format!("plans/{plan}/actions/{action}/indicators/");
-        self.definition.indicators.iter().find(|indicator| indicator.name.starts_with(&above) && indicator.code == code)
+        self.definition
+            .indicators
+            .iter()
+            .find(|indicator| indicator.name.starts_with(&above) && indicator.code == code)
     }
 }
 
@@ -94,7 +108,10 @@ impl SharedFacts {
         let Some(plan) = plan.map(str::to_owned) else { return Ok(()) };
         let at = Entry {
             recorded_at: entry.time.as_ref().and_then(instant).ok_or_else(|| unreadable("time"))?,
-            position: Position { source, number: u64::try_from(entry.position).map_err(|_| unreadable("position"))? },
+            position: Position {
+                source,
+                number: u64::try_from(entry.position).map_err(|_| unreadable("position"))?,
+            },
         };
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let facts = all.entry(plan.clone()).or_default();
@@ -108,11 +125,15 @@ impl SharedFacts {
                 Ok(())
             }
             "vigia.assignments.v1.AssignmentAccepted" => {
-                facts.facts.assignment_accepted(at, &assignment_id(a::AssignmentAccepted::decode(event)?.assignment));
+                facts
+                    .facts
+                    .assignment_accepted(at, &assignment_id(a::AssignmentAccepted::decode(event)?.assignment));
                 Ok(())
             }
             "vigia.assignments.v1.AssignmentContested" => {
-                facts.facts.assignment_contested(at, &assignment_id(a::AssignmentContested::decode(event)?.assignment));
+                facts
+                    .facts
+                    .assignment_contested(at, &assignment_id(a::AssignmentContested::decode(event)?.assignment));
                 Ok(())
             }
             "vigia.assignments.v1.AssignmentResolved" => {
@@ -138,7 +159,9 @@ impl SharedFacts {
                 Ok(())
             }
             "vigia.reporting.v1.ReportSubmitted" => {
-                facts.facts.report_submitted(at, report(&r::ReportSubmitted::decode(event)?.report.unwrap_or_default())?);
+                facts
+                    .facts
+                    .report_submitted(at, report(&r::ReportSubmitted::decode(event)?.report.unwrap_or_default())?);
                 Ok(())
             }
             "vigia.reporting.v1.ReportReviewed" => {
@@ -146,7 +169,9 @@ impl SharedFacts {
                 let (id, period, version) = report_name(&review.report)?;
                 let decision = match review.decision() {
                     r::Decision::Validated => Decision::Validated,
-                    r::Decision::Returned => Decision::Returned { answer_by: date(&review.answer_by)? },
+                    r::Decision::Returned => Decision::Returned {
+                        answer_by: date(&review.answer_by)?,
+                    },
                     r::Decision::Rejected => Decision::Rejected,
                     r::Decision::Unspecified => return Err(unreadable("decision")),
                 };
@@ -154,7 +179,9 @@ impl SharedFacts {
                 Ok(())
             }
             "vigia.reporting.v1.ExtensionGranted" => {
-                facts.facts.extension_granted(at, extension(&r::ExtensionGranted::decode(event)?.extension.unwrap_or_default())?);
+                facts
+                    .facts
+                    .extension_granted(at, extension(&r::ExtensionGranted::decode(event)?.extension.unwrap_or_default())?);
                 Ok(())
             }
             "vigia.reporting.v1.ObligationWaived" => {
@@ -162,7 +189,9 @@ impl SharedFacts {
                 facts.facts.obligation_waived(at, &id, period);
                 Ok(())
             }
-            _ => Ok(()),
+            event_type if BEAR_ON_NO_VERDICT.contains(&event_type) => Ok(()),
+            // An older replica must not go on past a change that it can't judge.
+            unknown => Err(unreadable(unknown)),
         }
     }
 }
@@ -188,7 +217,8 @@ impl PlanFacts {
                 plan_changes::apply(&mut definition, change);
             }
             if acts_from >= from {
-                self.facts.plan_version(acts_from, date(&revision.effective_on)?, at, rules_plan(plan, &definition)?);
+                self.facts
+                    .plan_version(acts_from, date(&revision.effective_on)?, at, rules_plan(plan, &definition)?);
             }
         }
         self.definition = definition;
@@ -269,9 +299,10 @@ fn report(wire: &r::Report) -> Result<Report, Error> {
     for stated in &wire.values {
         let value = match &stated.value {
             Some(r::indicator_value::Value::Number(number)) => Value::Number(decimal_or(Some(number), Decimal::ZERO)?),
-            Some(r::indicator_value::Value::Ratio(ratio)) => {
-                Value::Ratio { num: decimal_or(ratio.num.as_ref(), Decimal::ZERO)?, den: decimal_or(ratio.den.as_ref(), Decimal::ZERO)? }
-            }
+            Some(r::indicator_value::Value::Ratio(ratio)) => Value::Ratio {
+                num: decimal_or(ratio.num.as_ref(), Decimal::ZERO)?,
+                den: decimal_or(ratio.den.as_ref(), Decimal::ZERO)?,
+            },
             None => continue,
         };
         values.push((stated.indicator.as_str().into(), value));
@@ -280,7 +311,11 @@ fn report(wire: &r::Report) -> Result<Report, Error> {
         assignment,
         period,
         version,
-        received_at: wire.receive_time.as_ref().and_then(instant).ok_or_else(|| unreadable("receive_time"))?,
+        received_at: wire
+            .receive_time
+            .as_ref()
+            .and_then(instant)
+            .ok_or_else(|| unreadable("receive_time"))?,
         values,
         milestones: wire.milestones.iter().map(|code| code.as_str().into()).collect(),
         nil: !wire.nil_reason.is_empty(),
@@ -325,12 +360,22 @@ pub fn rules_plan(id: &str, definition: &PlanDefinition) -> Result<Plan, Error> 
             milestones: action
                 .milestones
                 .iter()
-                .map(|milestone| Ok(Milestone { id: milestone.code.as_str().into(), due: date(&milestone.due)? }))
+                .map(|milestone| {
+                    Ok(Milestone {
+                        id: milestone.code.as_str().into(),
+                        due: date(&milestone.due)?,
+                    })
+                })
                 .collect::<Result<_, Error>>()?,
             suspended: action
                 .suspended
                 .iter()
-                .map(|span| Ok(Suspension { from: date(&span.from)?, to: some_date(&span.to)? }))
+                .map(|span| {
+                    Ok(Suspension {
+                        from: date(&span.from)?,
+                        to: some_date(&span.to)?,
+                    })
+                })
                 .collect::<Result<_, Error>>()?,
             withdrawn_on: some_date(&action.withdrawn_on)?,
         });
@@ -408,7 +453,12 @@ fn policy(wire: Option<&p::CompliancePolicy>) -> Result<Policy, Error> {
 }
 
 fn rules_indicator(wire: &p::Indicator) -> Result<Indicator, Error> {
-    let point = |target: &p::Target| Ok::<_, Error>(Point { on: date(&target.on)?, value: decimal_or(target.value.as_ref(), Decimal::ZERO)? });
+    let point = |target: &p::Target| {
+        Ok::<_, Error>(Point {
+            on: date(&target.on)?,
+            value: decimal_or(target.value.as_ref(), Decimal::ZERO)?,
+        })
+    };
     let aggregation = match wire.aggregation() {
         p::Aggregation::Latest | p::Aggregation::Unspecified => Aggregation::Latest,
         p::Aggregation::Cumulative => Aggregation::Cumulative,
@@ -427,15 +477,18 @@ fn rules_indicator(wire: &p::Indicator) -> Result<Indicator, Error> {
         },
         across: match wire.across() {
             p::Across::Sum => Across::Sum,
-            p::Across::Mean => Across::Mean,
             p::Across::Unspecified if wire.unit == "count" => Across::Sum,
-            p::Across::Unspecified => Across::Mean,
+            p::Across::Mean | p::Across::Unspecified => Across::Mean,
         },
         window: match wire.window() {
             p::Window::Year => Window::Year,
             p::Window::Plan | p::Window::Unspecified => Window::Plan,
         },
-        reported_by: if reported_by.is_empty() { default.reported_by.clone() } else { reported_by },
+        reported_by: if reported_by.is_empty() {
+            default.reported_by.clone()
+        } else {
+            reported_by
+        },
         baseline: wire.baseline.as_ref().map(point).transpose()?,
         targets: wire.targets.iter().map(point).collect::<Result<_, _>>()?,
         ..default

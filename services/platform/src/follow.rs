@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tonic::{Request, Status, client::Grpc};
 use tonic_prost::ProstCodec;
-use vigia_proto::{error::Reason, journal::{Entry, SubscribeRequest, SubscribeResponse}};
+use vigia_proto::{
+    error::Reason,
+    journal::{Entry, SubscribeRequest, SubscribeResponse},
+};
 
 use crate::{Area, clock::instant, error::Error, peer::Peer};
 
@@ -19,6 +22,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 pub struct Followed {
     /// The last entry taken in.
     pub position: i64,
+    /// The time of that entry.
+    pub time: Timestamp,
     /// No entry with a time up to this one will come any more.
     pub closed_at: Timestamp,
     /// Whether the source's clock was set.
@@ -45,7 +50,12 @@ impl Drop for Stop {
 impl Follow {
     /// Begins to follow: `take` gets every entry, in order.
     pub fn start(area: Area, peer: Peer, mut take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Self {
-        let (sender, state) = watch::channel(Followed { position: 0, closed_at: Timestamp::MIN, simulated: false });
+        let (sender, state) = watch::channel(Followed {
+            position: 0,
+            time: Timestamp::MIN,
+            closed_at: Timestamp::MIN,
+            simulated: false,
+        });
         let task = tokio::spawn(async move {
             loop {
                 if let Err(status) = follow(area, &peer, &sender, &mut take).await {
@@ -59,7 +69,11 @@ impl Follow {
                 tokio::time::sleep(AGAIN_AFTER).await;
             }
         });
-        Self { area, state, _task: Arc::new(Stop(task.abort_handle())) }
+        Self {
+            area,
+            state,
+            _task: Arc::new(Stop(task.abort_handle())),
+        }
     }
 
     /// Whose journal it is.
@@ -103,10 +117,13 @@ async fn follow(
 ) -> Result<(), Status> {
     let name = area.name();
     let service = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
-    let path = PathAndQuery::try_from(format!("/vigia.{name}.v1.{service}JournalService/Subscribe")).map_err(|_| Status::internal("path"))?;
+    let path =
+        PathAndQuery::try_from(format!("/vigia.{name}.v1.{service}JournalService/Subscribe")).map_err(|_| Status::internal("path"))?;
     let mut client = Grpc::new(peer.clone());
     client.ready().await?;
-    let request = Request::new(SubscribeRequest { after_position: sender.borrow().position });
+    let request = Request::new(SubscribeRequest {
+        after_position: sender.borrow().position,
+    });
     let codec = ProstCodec::<SubscribeRequest, SubscribeResponse>::default();
     let mut batches = client.server_streaming(request, path, codec).await?.into_inner();
     while let Some(batch) = batches.message().await? {
@@ -117,6 +134,7 @@ async fn follow(
             }
             take(entry).map_err(|error| Status::data_loss(format!("entry {}: {:?}", entry.position, error.reason())))?;
             followed.position = entry.position;
+            followed.time = entry.time.as_ref().and_then(instant).unwrap_or(followed.time);
             sender.send_replace(followed);
         }
         followed.simulated = batch.origin.ends_with("/simulated");

@@ -7,7 +7,7 @@ use std::{
 
 use prost::Message;
 use vigia_proto::{
-    identity::{ClientCreated, AccountCreated, PrincipalDisabled, RoleGrant, RoleGranted, RoleRevoked, TokenRevoked},
+    identity::{AccountCreated, ClientCreated, PrincipalDisabled, RoleGrant, RoleGranted, RoleRevoked, TokenRevoked},
     journal::Entry,
 };
 
@@ -32,16 +32,30 @@ impl Grants {
                 principals.entry(AccountCreated::decode(event)?.account).or_default();
             }
             "vigia.identity.v1.ClientCreated" => {
-                principals.entry(ClientCreated::decode(event)?.client.unwrap_or_default().name).or_default();
+                principals
+                    .entry(ClientCreated::decode(event)?.client.unwrap_or_default().name)
+                    .or_default();
             }
             "vigia.identity.v1.RoleGranted" => {
-                let RoleGranted { principal, grant: Some(grant) } = RoleGranted::decode(event)? else { return Ok(()) };
+                let RoleGranted {
+                    principal,
+                    grant: Some(grant),
+                } = RoleGranted::decode(event)?
+                else {
+                    return Ok(());
+                };
                 if let Some(grants) = principals.get_mut(&principal).filter(|grants| !grants.contains(&grant)) {
                     grants.push(grant);
                 }
             }
             "vigia.identity.v1.RoleRevoked" => {
-                let RoleRevoked { principal, grant: Some(grant) } = RoleRevoked::decode(event)? else { return Ok(()) };
+                let RoleRevoked {
+                    principal,
+                    grant: Some(grant),
+                } = RoleRevoked::decode(event)?
+                else {
+                    return Ok(());
+                };
                 if let Some(grants) = principals.get_mut(&principal) {
                     grants.retain(|held| *held != grant);
                 }

@@ -30,7 +30,10 @@ static PERMISSION_OF: LazyLock<HashMap<String, Option<String>>> = LazyLock::new(
     for service in POOL.services() {
         for method in service.methods() {
             let options = method.options();
-            let stated = option.as_ref().filter(|option| options.has_extension(option)).map(|option| options.get_extension(option).into_owned());
+            let stated = option
+                .as_ref()
+                .filter(|option| options.has_extension(option))
+                .map(|option| options.get_extension(option).into_owned());
             let permission = match stated {
                 Some(Value::String(permission)) => Some(permission),
                 _ => None,
@@ -43,7 +46,10 @@ static PERMISSION_OF: LazyLock<HashMap<String, Option<String>>> = LazyLock::new(
 
 /// Every method of the contract with the permission that it states, in the order of their paths.
 pub fn permissions() -> Vec<(&'static str, Option<&'static str>)> {
-    let mut all: Vec<_> = PERMISSION_OF.iter().map(|(path, permission)| (path.as_str(), permission.as_deref())).collect();
+    let mut all: Vec<_> = PERMISSION_OF
+        .iter()
+        .map(|(path, permission)| (path.as_str(), permission.as_deref()))
+        .collect();
     all.sort_unstable();
     all
 }
@@ -82,10 +88,16 @@ impl Service<Request<Body>> for Guarded {
                 if let Some(position) = response.headers().get("vigia-position").and_then(|value| value.to_str().ok()) {
                     Span::current().record("position", position);
                 }
-                let status = response.headers().get("grpc-status").and_then(|value| value.to_str().ok()).unwrap_or("0");
+                let status = response
+                    .headers()
+                    .get("grpc-status")
+                    .and_then(|value| value.to_str().ok())
+                    .unwrap_or("0");
                 Span::current().record("status", status);
                 if kit.clock.is_simulated() {
-                    response.headers_mut().insert("vigia-simulated", http::HeaderValue::from_static("true"));
+                    response
+                        .headers_mut()
+                        .insert("vigia-simulated", http::HeaderValue::from_static("true"));
                 }
                 tracing::debug!("answered");
                 Ok(response)
@@ -105,7 +117,10 @@ async fn let_in(kit: &Kit, path: &str, headers: &HeaderMap) -> Result<Caller, Er
         )
         .with("permission", permission)
     };
-    let permission = PERMISSION_OF.get(path).and_then(Option::as_deref).ok_or_else(|| denied("no declarado"))?;
+    let permission = PERMISSION_OF
+        .get(path)
+        .and_then(Option::as_deref)
+        .ok_or_else(|| denied("no declarado"))?;
     let mut caller = Caller {
         principal: String::new(),
         grants: Vec::new(),
@@ -120,13 +135,20 @@ async fn let_in(kit: &Kit, path: &str, headers: &HeaderMap) -> Result<Caller, Er
     if permission == "public" {
         return Ok(caller);
     }
-    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let bearer = headers
+        .get("authorization")
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
     let claims = bearer.and_then(|token| kit.verifier.verify(token)).ok_or_else(Caller::unknown)?;
     if let Some(at_least) = headers.get("vigia-at-least").and_then(|value| value.to_str().ok()) {
         kit.wait_at_least(at_least).await?;
     }
     let grants = kit.grants.of(&claims.sub).ok_or_else(Caller::unknown)?;
-    caller.scope = if permission == "any" { Scope::Everywhere } else { scope_of(permission, &grants).ok_or_else(|| denied(permission))? };
+    caller.scope = if permission == "any" {
+        Scope::Everywhere
+    } else {
+        scope_of(permission, &grants).ok_or_else(|| denied(permission))?
+    };
     caller.principal = claims.sub;
     caller.grants = grants;
     caller.token_id = claims.jti;

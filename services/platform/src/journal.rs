@@ -4,7 +4,9 @@ use std::{pin::Pin, time::Duration};
 
 use futures::Stream;
 use prost::Message;
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use sha2::{Digest, Sha256};
 use tonic::Status;
 use vigia_proto::journal::{Entry, ListEntriesRequest, ListEntriesResponse, SubscribeRequest, SubscribeResponse};
@@ -42,15 +44,28 @@ pub struct Origin {
 
 impl Origin {
     pub(crate) async fn load(db: &DatabaseConnection, area: Area, simulated: bool) -> Result<Self, DbErr> {
-        if let Some(row) = journal_origin::Entity::find().order_by_desc(journal_origin::Column::Epoch).one(db).await? {
+        if let Some(row) = journal_origin::Entity::find()
+            .order_by_desc(journal_origin::Column::Epoch)
+            .one(db)
+            .await?
+        {
             if row.origin.ends_with("/simulated") != simulated {
-                return Err(DbErr::Custom(format!("{} was kept by another kind of clock: refusing to mix them", row.origin)));
+                return Err(DbErr::Custom(format!(
+                    "{} was kept by another kind of clock: refusing to mix them",
+                    row.origin
+                )));
             }
-            return Ok(Self { origin: row.origin, epoch: row.epoch });
+            return Ok(Self {
+                origin: row.origin,
+                epoch: row.epoch,
+            });
         }
         let suffix = if simulated { "/simulated" } else { "" };
         let origin = format!("vigia/{area}/{}{suffix}", crate::name::new_id());
-        let row = journal_origin::ActiveModel { epoch: Set(1), origin: Set(origin.clone()) };
+        let row = journal_origin::ActiveModel {
+            epoch: Set(1),
+            origin: Set(origin.clone()),
+        };
         journal_origin::Entity::insert(row).exec_without_returning(db).await?;
         Ok(Self { origin, epoch: 1 })
     }
@@ -69,7 +84,11 @@ pub(crate) fn seal(mut entry: Entry, origin: &Origin) -> Result<(Entry, Vec<u8>)
 /// RFC 6962, 2.1: SHA-256 of 0x00 and the leaf. The leaf is the entry without event and leaf hash, behind origin and
 /// epoch, so that an entry can't be moved to another log.
 pub fn leaf_hash(entry: &Entry, origin: &Origin) -> [u8; 32] {
-    let leaf = Entry { event: Vec::new(), leaf_hash: Vec::new(), ..entry.clone() };
+    let leaf = Entry {
+        event: Vec::new(),
+        leaf_hash: Vec::new(),
+        ..entry.clone()
+    };
     Sha256::new()
         .chain_update([0])
         .chain_update(&origin.origin)
@@ -116,7 +135,10 @@ fn entry(row: journal_entry::Model) -> Entry {
 }
 
 pub(crate) async fn last(db: &impl ConnectionTrait) -> Result<Option<journal_entry::Model>, DbErr> {
-    journal_entry::Entity::find().order_by_desc(journal_entry::Column::Position).one(db).await
+    journal_entry::Entity::find()
+        .order_by_desc(journal_entry::Column::Position)
+        .one(db)
+        .await
 }
 
 pub(crate) async fn entries_after(db: &impl ConnectionTrait, after: i64, limit: u64) -> Result<Vec<Entry>, DbErr> {
@@ -140,14 +162,27 @@ pub async fn list_entries(db: &Db, caller: &Caller, request: ListEntriesRequest)
     if !request.resource.is_empty() {
         let below = format!("{}/", request.resource);
         query = query.filter(
-            Condition::any().add(journal_entry::Column::Resource.eq(&request.resource)).add(journal_entry::Column::Resource.starts_with(&below)),
+            Condition::any()
+                .add(journal_entry::Column::Resource.eq(&request.resource))
+                .add(journal_entry::Column::Resource.starts_with(&below)),
         );
     }
-    let rows = query.order_by_asc(journal_entry::Column::Position).limit(size + 1).all(db.read(caller)).await?;
+    let rows = query
+        .order_by_asc(journal_entry::Column::Position)
+        .limit(size + 1)
+        .all(db.read(caller))
+        .await?;
     let more = u64::try_from(rows.len()).is_ok_and(|rows| rows > size);
-    let entries: Vec<Entry> = rows.into_iter().take(usize::try_from(size).unwrap_or(usize::MAX)).map(entry).collect();
+    let entries: Vec<Entry> = rows
+        .into_iter()
+        .take(usize::try_from(size).unwrap_or(usize::MAX))
+        .map(entry)
+        .collect();
     let next_after_position = if more { entries.last().map_or(0, |last| last.position) } else { 0 };
-    Ok(ListEntriesResponse { entries, next_after_position })
+    Ok(ListEntriesResponse {
+        entries,
+        next_after_position,
+    })
 }
 
 /// What `Subscribe` answers with.

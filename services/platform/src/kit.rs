@@ -27,6 +27,12 @@ use crate::{
 /// How long a call waits for a journal that the caller has already seen further.
 const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long to wait before identity is asked again at start.
+const IDENTITY_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// How long a question about now waits until what was taken in is closed: three of the journals' heartbeats.
+const CLOSED_PATIENCE: Duration = Duration::from_millis(300);
+
 /// Why a service can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -64,13 +70,30 @@ pub struct Kit {
 impl Kit {
     /// A kit over a database. The grants are empty until identity is followed.
     pub fn new(db: Db, clock: Clock) -> Self {
-        Self { db, clock, verifier: Verifier::default(), grants: Grants::default(), follows: Arc::default() }
+        Self {
+            db,
+            clock,
+            verifier: Verifier::default(),
+            grants: Grants::default(),
+            follows: Arc::default(),
+        }
     }
 
     /// Takes the keys from identity and follows its journal for the grants: every service but identity itself.
     pub async fn trust(&self, identity: Route, peer: Peer) -> Result<(), StartError> {
-        let answer = TokenServiceClient::new(identity).get_jwks(GetJwksRequest {}).await?.into_inner();
-        if !self.verifier.set_keys(&answer.jwks_json) {
+        let mut identity = TokenServiceClient::new(identity);
+        let jwks_json = loop {
+            // Services start in any order: one that can't reach identity yet waits and is not ready.
+            match identity.get_jwks(GetJwksRequest {}).await {
+                Ok(answer) => break answer.into_inner().jwks_json,
+                Err(status) if status.code() == tonic::Code::Unavailable => {
+                    tracing::warn!(%status, "waiting for identity");
+                    tokio::time::sleep(IDENTITY_AGAIN_AFTER).await;
+                }
+                Err(status) => return Err(status.into()),
+            }
+        };
+        if !self.verifier.set_keys(&jwks_json) {
             return Err(StartError::Other("identity has no keys".into()));
         }
         let (grants, verifier) = (self.grants.clone(), self.verifier.clone());
@@ -87,20 +110,39 @@ impl Kit {
 
     /// The journals that are followed for what they say (not identity's, which is followed for the grants).
     pub fn followed(&self) -> Vec<Follow> {
-        self.follows.read().unwrap_or_else(PoisonError::into_inner).iter().filter(|follow| follow.area() != Area::Identity).cloned().collect()
+        self.follows
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter(|follow| follow.area() != Area::Identity)
+            .cloned()
+            .collect()
     }
 
     /// Waits until this service has seen the positions that a caller has: `plans:12,assignments:3`. Journals that it
     /// does not follow are passed over.
     pub(crate) async fn wait_at_least(&self, positions: &str) -> Result<(), Error> {
         for part in positions.split(',').take(Area::ALL.len() * 2) {
-            let parsed = part.trim().split_once(':').and_then(|(area, position)| Some((Area::of(area)?, position.parse::<i64>().ok()?)));
+            let parsed = part
+                .trim()
+                .split_once(':')
+                .and_then(|(area, position)| Some((Area::of(area)?, position.parse::<i64>().ok()?)));
             let Some((area, position)) = parsed else {
                 let mut faults = Faults::new();
-                faults.add("vigia-at-least", "debe ser como plans:12,assignments:3", "must be like plans:12,assignments:3");
+                faults.add(
+                    "vigia-at-least",
+                    "debe ser como plans:12,assignments:3",
+                    "must be like plans:12,assignments:3",
+                );
                 return faults.done();
             };
-            let follow = self.follows.read().unwrap_or_else(PoisonError::into_inner).iter().find(|follow| follow.area() == area).cloned();
+            let follow = self
+                .follows
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .find(|follow| follow.area() == area)
+                .cloned();
             if let Some(follow) = follow {
                 follow.wait_position(position, AT_LEAST_PATIENCE).await?;
             }
@@ -113,7 +155,24 @@ impl Kit {
     pub async fn as_of(&self, asked: Option<jiff::Timestamp>) -> Result<jiff::Timestamp, Error> {
         let followed = self.followed();
         let Some(t) = asked else {
-            return Ok(followed.iter().map(|follow| follow.now().closed_at).min().unwrap_or_else(|| self.clock.now()));
+            // What was taken in lies after the last instant at which the journals were closed until they say so again,
+            // which takes a tenth of a second: whoever has just changed something must find it. Where a set clock
+            // stands still that never comes.
+            let newest = followed
+                .iter()
+                .map(|follow| follow.now().time)
+                .max()
+                .unwrap_or(jiff::Timestamp::MIN);
+            for follow in &followed {
+                if follow.wait_closed(newest, CLOSED_PATIENCE).await.is_err() {
+                    break;
+                }
+            }
+            return Ok(followed
+                .iter()
+                .map(|follow| follow.now().closed_at)
+                .min()
+                .unwrap_or_else(|| self.clock.now()));
         };
         if t > self.clock.now() {
             return Err(Error::refused(
@@ -132,6 +191,9 @@ impl Kit {
     /// The service's routes behind the permission layer, with its journal beside them.
     pub fn guard(&self, routes: Routes) -> Guarded {
         let routes = crate::journal_service::add(routes, self.clone());
-        Guarded { kit: self.clone(), routes: routes.prepare() }
+        Guarded {
+            kit: self.clone(),
+            routes: routes.prepare(),
+        }
     }
 }

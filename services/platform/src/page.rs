@@ -42,7 +42,11 @@ impl Page {
         let digest = hash.finalize();
         let mut bound_to = [0; 8];
         bound_to.copy_from_slice(&digest[..8]);
-        let after = if token.is_empty() { None } else { Some(open(token, bound_to).ok_or_else(invalid)?) };
+        let after = if token.is_empty() {
+            None
+        } else {
+            Some(open(token, bound_to).ok_or_else(invalid)?)
+        };
         Ok(Self { size, after, bound_to })
     }
 
@@ -75,7 +79,11 @@ pub fn etag(resource: &impl Message) -> String {
 
 /// Refuses an etag that is not the stored one; an empty one is not checked.
 pub fn check_etag(given: &str, stored: &str, resource: &str) -> Result<(), Error> {
-    if given.is_empty() || given == stored { Ok(()) } else { Err(Error::etag_mismatch(resource)) }
+    if given.is_empty() || given == stored {
+        Ok(())
+    } else {
+        Err(Error::etag_mismatch(resource))
+    }
 }
 
 /// Terms in a filter at most.
@@ -105,16 +113,31 @@ impl Filter {
                 .split_once("!=")
                 .map(|(field, value)| (field, false, value))
                 .or_else(|| part.split_once('=').map(|(field, value)| (field, true, value)))
-                .ok_or_else(|| refuse(format!("«{part}» no es «campo = valor»."), format!("\"{part}\" is not \"field = value\".")))?;
+                .ok_or_else(|| {
+                    refuse(
+                        format!("«{part}» no es «campo = valor»."),
+                        format!("\"{part}\" is not \"field = value\"."),
+                    )
+                })?;
             let (field, value) = (field.trim(), value.trim());
             if !allowed.contains(&field) {
                 let known = allowed.join(", ");
-                return Err(refuse(format!("No se filtra por «{field}»; se puede por: {known}."), format!("\"{field}\" can't be filtered by; you can use: {known}.")));
+                return Err(refuse(
+                    format!("No se filtra por «{field}»; se puede por: {known}."),
+                    format!("\"{field}\" can't be filtered by; you can use: {known}."),
+                ));
             }
             let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-            terms.push(Term { field: field.to_owned(), equal, value: value.to_owned() });
+            terms.push(Term {
+                field: field.to_owned(),
+                equal,
+                value: value.to_owned(),
+            });
             if terms.len() > TERMS_MAX {
-                return Err(refuse(format!("Tiene más de {TERMS_MAX} condiciones."), format!("It has more than {TERMS_MAX} conditions.")));
+                return Err(refuse(
+                    format!("Tiene más de {TERMS_MAX} condiciones."),
+                    format!("It has more than {TERMS_MAX} conditions."),
+                ));
             }
         }
         Ok(Self(terms))
@@ -122,11 +145,16 @@ impl Filter {
 
     /// Whether something with these fields passes.
     pub fn matches(&self, field: impl Fn(&str) -> Option<String>) -> bool {
-        self.0.iter().all(|term| (field(&term.field).as_deref() == Some(term.value.as_str())) == term.equal)
+        self.0
+            .iter()
+            .all(|term| (field(&term.field).as_deref() == Some(term.value.as_str())) == term.equal)
     }
 
     /// The value that a field must equal, where there is such a term: for a query.
     pub fn equal(&self, field: &str) -> Option<&str> {
-        self.0.iter().find(|term| term.equal && term.field == field).map(|term| term.value.as_str())
+        self.0
+            .iter()
+            .find(|term| term.equal && term.field == field)
+            .map(|term| term.value.as_str())
     }
 }

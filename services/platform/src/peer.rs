@@ -63,7 +63,12 @@ pub struct TokenSource {
 impl TokenSource {
     /// Tokens for `client` (`clients/…`), signed for by `key`.
     pub fn new(client: &str, key: Key, identity: Route) -> Self {
-        Self { client: client.to_owned(), key: Arc::new(key), identity, kept: Arc::default() }
+        Self {
+            client: client.to_owned(),
+            key: Arc::new(key),
+            identity,
+            kept: Arc::default(),
+        }
     }
 
     async fn bearer(&self) -> Result<http::HeaderValue, Status> {
@@ -74,10 +79,19 @@ impl TokenSource {
             return Ok(bearer.clone());
         }
         let assertion = self.key.assertion(&self.client)?;
-        let request = IssueTokenRequest { credentials: Some(Credentials::ClientAssertion(assertion)) };
-        let answer = TokenServiceClient::new(self.identity.clone()).issue_token(request).await?.into_inner();
+        let request = IssueTokenRequest {
+            credentials: Some(Credentials::ClientAssertion(assertion)),
+        };
+        let answer = TokenServiceClient::new(self.identity.clone())
+            .issue_token(request)
+            .await?
+            .into_inner();
         let bearer = http::HeaderValue::try_from(format!("Bearer {}", answer.access_token)).map_err(|_| Status::internal("token"))?;
-        let expires_at = answer.expire_time.as_ref().and_then(crate::clock::instant).unwrap_or(Timestamp::MIN);
+        let expires_at = answer
+            .expire_time
+            .as_ref()
+            .and_then(crate::clock::instant)
+            .unwrap_or(Timestamp::MIN);
         *kept = Some((bearer.clone(), expires_at));
         Ok(bearer)
     }

@@ -12,7 +12,12 @@ use std::{
 
 use http::{Request, Response};
 use tokio::{net::TcpListener, sync::Semaphore};
-use tonic::{Status, body::Body, service::Routes, transport::{Server, server::TcpIncoming}};
+use tonic::{
+    Status,
+    body::Body,
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
 use tower::{Layer, Service};
 use vigia_proto::error::Reason;
 
@@ -30,21 +35,37 @@ const CALLS_AT_ONCE: usize = 1024;
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until `shutdown`, then drains.
-pub async fn serve(listener: TcpListener, services: Vec<Guarded>, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), tonic::transport::Error> {
+pub async fn serve(
+    listener: TcpListener,
+    services: Vec<Guarded>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), tonic::transport::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
     for service in vigia_proto::POOL.services() {
-        if services.iter().any(|guarded| Area::of_path(&format!("/{}/", service.full_name())) == Some(guarded.kit.db.area())) {
-            reporter.set_service_status(service.full_name(), tonic_health::ServingStatus::Serving).await;
+        if services
+            .iter()
+            .any(|guarded| Area::of_path(&format!("/{}/", service.full_name())) == Some(guarded.kit.db.area()))
+        {
+            reporter
+                .set_service_status(service.full_name(), tonic_health::ServingStatus::Serving)
+                .await;
         }
     }
-    let front = FrontLayer { services: Arc::new(services), calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)) };
+    let front = FrontLayer {
+        services: Arc::new(services),
+        calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
+    };
     // Over a plain listener stream a call costs 44 ms: without nodelay the answer waits for an acknowledgement.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(Duration::from_secs(60)));
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(Duration::from_mins(1)));
     let (drain, drained) = tokio::sync::oneshot::channel::<()>();
     let stop = async move {
         shutdown.await;
         for service in vigia_proto::POOL.services() {
-            reporter.set_service_status(service.full_name(), tonic_health::ServingStatus::NotServing).await;
+            reporter
+                .set_service_status(service.full_name(), tonic_health::ServingStatus::NotServing)
+                .await;
         }
         let _ = drain.send(());
     };
@@ -77,7 +98,11 @@ impl<S> Layer<S> for FrontLayer {
     type Service = Front<S>;
 
     fn layer(&self, rest: S) -> Front<S> {
-        Front { services: self.services.clone(), calls: self.calls.clone(), rest }
+        Front {
+            services: self.services.clone(),
+            calls: self.calls.clone(),
+            rest,
+        }
     }
 }
 
@@ -102,11 +127,17 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Some(guarded) = Area::of_path(request.uri().path()).and_then(|area| self.services.iter().find(|guarded| guarded.kit.db.area() == area)) else {
+        let Some(guarded) =
+            Area::of_path(request.uri().path()).and_then(|area| self.services.iter().find(|guarded| guarded.kit.db.area() == area))
+        else {
             return Box::pin(self.rest.call(request));
         };
         let Ok(permit) = self.calls.clone().try_acquire_owned() else {
-            let error = Error::refused(Reason::Overloaded, "Demasiadas llamadas a la vez: espere un momento.", "Too many calls at once: wait a moment.");
+            let error = Error::refused(
+                Reason::Overloaded,
+                "Demasiadas llamadas a la vez: espere un momento.",
+                "Too many calls at once: wait a moment.",
+            );
             return Box::pin(async { Ok(Status::from(error).into_http()) });
         };
         let answer = guarded.clone().call(request);

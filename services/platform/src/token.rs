@@ -5,11 +5,11 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{
     SigningKey,
     pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,11 @@ impl Key {
     fn of(kid: &str, signing: SigningKey) -> Result<Self, Error> {
         let pem = signing.to_pkcs8_pem(LineEnding::LF).map_err(|cause| Error::internal(&cause))?;
         let encoding = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(|cause| Error::internal(&cause))?;
-        Ok(Self { kid: kid.to_owned(), signing, encoding })
+        Ok(Self {
+            kid: kid.to_owned(),
+            signing,
+            encoding,
+        })
     }
 
     /// Its id.
@@ -96,7 +100,10 @@ impl Key {
 
     /// The public key (SubjectPublicKeyInfo, PEM).
     pub fn public_pem(&self) -> Result<String, Error> {
-        self.signing.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|cause| Error::internal(&cause))
+        self.signing
+            .verifying_key()
+            .to_public_key_pem(LineEnding::LF)
+            .map_err(|cause| Error::internal(&cause))
     }
 
     /// The public key as a JSON Web Key (RFC 8037).
@@ -106,7 +113,11 @@ impl Key {
     }
 
     fn sign(&self, typ: &str, claims: &Claims) -> Result<String, Error> {
-        let header = Header { typ: Some(typ.to_owned()), kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header {
+            typ: Some(typ.to_owned()),
+            kid: Some(self.kid.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         jsonwebtoken::encode(&header, claims, &self.encoding).map_err(|cause| Error::internal(&cause))
     }
 
@@ -114,14 +125,30 @@ impl Key {
     pub fn access_token(&self, principal: &str) -> Result<(String, Timestamp), Error> {
         let now = machine_now().as_second();
         let exp = now + TOKEN_LIFE.as_secs();
-        let claims = Claims { iss: ISSUER.into(), sub: principal.into(), aud: ISSUER.into(), exp, nbf: None, iat: now, jti: crate::name::new_id() };
+        let claims = Claims {
+            iss: ISSUER.into(),
+            sub: principal.into(),
+            aud: ISSUER.into(),
+            exp,
+            nbf: None,
+            iat: now,
+            jti: crate::name::new_id(),
+        };
         Ok((self.sign("at+jwt", &claims)?, Timestamp::from_second(exp).unwrap_or(Timestamp::MAX)))
     }
 
     /// A client's assertion that it is `client`.
     pub fn assertion(&self, client: &str) -> Result<String, Error> {
         let now = machine_now().as_second();
-        let claims = Claims { iss: client.into(), sub: client.into(), aud: ISSUER.into(), exp: now + 60, nbf: None, iat: now, jti: crate::name::new_id() };
+        let claims = Claims {
+            iss: client.into(),
+            sub: client.into(),
+            aud: ISSUER.into(),
+            exp: now + 60,
+            nbf: None,
+            iat: now,
+            jti: crate::name::new_id(),
+        };
         self.sign("JWT", &claims)
     }
 }
@@ -169,7 +196,8 @@ fn verify(token: &str, typ: &str, issuer: &str, key: &DecodingKey, life_max: Sig
     #[expect(clippy::disallowed_methods, reason = "the one verifier")]
     let claims = jsonwebtoken::decode::<Claims>(token, key, &validation).ok()?.claims;
     let now = machine_now().as_second();
-    let fits = claims.iat <= now + SKEW_SECONDS && claims.exp > now && claims.exp - claims.iat <= life_max.as_secs() && !claims.jti.is_empty();
+    let fits =
+        claims.iat <= now + SKEW_SECONDS && claims.exp > now && claims.exp - claims.iat <= life_max.as_secs() && !claims.jti.is_empty();
     fits.then_some(claims)
 }
 
@@ -193,7 +221,9 @@ impl std::fmt::Debug for Verifier {
 impl Verifier {
     /// Takes the keys of a JSON Web Key Set; says whether there was one.
     pub fn set_keys(&self, jwks_json: &str) -> bool {
-        let Ok(set) = serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(jwks_json) else { return false };
+        let Ok(set) = serde_json::from_str::<jsonwebtoken::jwk::JwkSet>(jwks_json) else {
+            return false;
+        };
         let keys: HashMap<_, _> = set
             .keys
             .iter()
@@ -224,7 +254,12 @@ impl Verifier {
             verified.insert(hash, claims.clone());
             claims
         };
-        let revoked = self.0.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(&claims.jti);
+        let revoked = self
+            .0
+            .revoked
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&claims.jti);
         (!revoked && claims.exp > machine_now().as_second()).then_some(claims)
     }
 

@@ -137,12 +137,11 @@ pub(crate) fn judge(case: &Case<'_, '_>) -> (ActionVerdict, Option<usize>) {
     } else {
         None
     };
-    let (outcome, q) = match early {
-        Some((state, rule)) => (Outcome::new(state, rule, Strict::None), None),
-        None => {
-            let q = case.period_judged();
-            (case.outcome(q), q)
-        }
+    let (outcome, q) = if let Some((state, rule)) = early {
+        (Outcome::new(state, rule, Strict::None), None)
+    } else {
+        let q = case.period_judged();
+        (case.outcome(q), q)
     };
     let has_readings =
         !matches!(outcome.rule, Rule::NothingAsked) && outcome.rule >= Rule::AllReached && outcome.state != ActionState::NotYetDue;
@@ -529,7 +528,7 @@ impl<'v, 'f> Case<'v, 'f> {
                 });
             }
         }
-        for milestone in self.action.milestones.iter() {
+        for milestone in &self.action.milestones {
             let is_due = is_over || milestone.due <= self.day(q);
             if is_due && !self.is_done(milestone, q, Counting::Received) {
                 remedies.push(Remedy::Finish {
@@ -539,3 +538,6 @@ impl<'v, 'f> Case<'v, 'f> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::facts::{Assignment, Desk, DeskEvent, Made, Resolution};
+use crate::facts::{Assignment, Desk, DeskEvent, Made, Position, Resolution};
 
 /// An assignment by the facts that a caller knows.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing<'f> {
     pub(crate) assignment: &'f Assignment,
+    /// Where it was made.
+    pub(crate) made: Position,
     /// When it was accepted, by a hand-over by itself, or by the confirmation of a contested one.
     pub(crate) accepted_at: Option<Timestamp>,
     /// Contested, and not resolved.
@@ -42,6 +44,8 @@ pub(crate) fn standing(desk: &Desk, known: impl Fn(Timestamp) -> bool) -> Option
     }
     let mut standing = Standing {
         assignment,
+        made: entry.position,
+        // A hand-over accepts by itself, when it is recorded: nobody owes what ended before that.
         accepted_at: handed_from.map(|_| entry.recorded_at),
         is_contested: false,
         is_withdrawn: false,

@@ -175,3 +175,95 @@ impl<'f> InForce<'f> {
         periods.into_iter().filter_map(|period| self.terms(period)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::period::Frequency;
+    use crate::world::{World, at, day, period};
+
+    fn due(world: &World, of: &str, t: &str) -> Option<Timestamp> {
+        InForce::at(&world.facts, at(t)).and_then(|plan| plan.terms(period(of)).map(|terms| terms.due_at))
+    }
+
+    #[test]
+    fn a_calendar_acts_on_periods_that_begin_on_or_after_its_effective_day() {
+        let check = |approved: &str, effective: &str, of: &str, t: &str, expect: &str| {
+            let mut world = World::new();
+            let mut plan = world.plan.clone();
+            plan.calendar.due_days = 20;
+            world.version(approved, effective, plan);
+            assert_eq!(due(&world, of, t), Some(at(expect)), "{approved} {effective} {of} {t}");
+        };
+        let (short, long) = ("2026-07-11 00:00", "2026-07-21 00:00");
+        check("2026-02-01 09:00", "2026-04-01", "2026-Q2", "2026-05-01 00:00", long);
+        check("2026-02-01 09:00", "2026-04-02", "2026-Q2", "2026-05-01 00:00", short);
+        // Not yet in force: as of then the old one stands.
+        check("2026-02-01 09:00", "2026-04-01", "2026-Q2", "2026-03-31 23:59", short);
+        check("2026-05-01 09:00", "2026-04-01", "2026-Q2", "2026-05-01 09:00", long);
+        // What has ended is not reached any more.
+        check("2026-06-30 23:59", "2026-04-01", "2026-Q2", "2026-08-01 00:00", long);
+        check("2026-07-01 00:00", "2026-04-01", "2026-Q2", "2026-08-01 00:00", short);
+    }
+
+    #[test]
+    fn each_field_of_a_calendar_follows_its_own_revision() {
+        let mut world = World::new();
+        let mut plan = world.plan.clone();
+        plan.calendar.due_days = 20;
+        world.version("2026-02-01 09:00", "2026-07-01", plan.clone());
+        // Each later one holds the changes of the earlier ones too, and brings only its own.
+        plan.calendar.due_hour = Some(jiff::civil::time(17, 0, 0, 0));
+        world.version("2026-07-02 09:00", "2026-07-01", plan.clone());
+        plan.policy.stale_after = 5;
+        world.version("2026-08-01 09:00", "2026-01-01", plan);
+        assert_eq!(due(&world, "2026-Q2", "2026-09-01 00:00"), Some(at("2026-07-11 00:00")));
+        assert_eq!(due(&world, "2026-Q3", "2026-09-01 00:00"), Some(at("2026-10-20 17:00")));
+        assert_eq!(due(&world, "2026-Q3", "2026-07-01 00:00"), Some(at("2026-10-21 00:00")));
+    }
+
+    #[test]
+    fn another_frequency_begins_with_the_first_of_its_periods() {
+        let mut world = World::new();
+        let mut plan = world.plan.clone();
+        plan.calendar.frequency = Frequency::Monthly;
+        plan.end = day("2026-12-31");
+        world.version("2026-02-01 09:00", "2026-10-01", plan);
+        let periods = |t: &str| {
+            let plan = InForce::at(&world.facts, at(t)).expect("a plan");
+            let periods: Vec<_> = plan.periods().iter().map(|terms| terms.period.to_string()).collect();
+            periods.join(" ")
+        };
+        assert_eq!(
+            periods("2026-09-30 23:59"),
+            "2026-Q1 2026-Q2 2026-Q3 2026-Q4 2027-Q1 2027-Q2 2027-Q3 2027-Q4"
+        );
+        assert_eq!(periods("2026-10-01 00:00"), "2026-Q1 2026-Q2 2026-Q3 2026-10 2026-11 2026-12");
+    }
+
+    #[test]
+    fn a_component_stands_under_those_above_it() {
+        let mut world = World::new();
+        let component = |id: &str, parent: &str| crate::plan::Component {
+            id: id.into(),
+            parent: Some(parent.into()),
+        };
+        world
+            .plan
+            .components
+            .extend([component("C1", "C"), component("C1a", "C1"), component("loop", "loop")]);
+        let version = Version::new(
+            at("2026-01-01 00:00"),
+            day("2026-01-01"),
+            world.facts.versions[0].entry,
+            Arc::new(world.plan),
+        );
+        let check = |id: &str, above: &str, expect: bool| {
+            assert_eq!(version.stands_under(&id.into(), &above.into()), expect, "{id} {above}");
+        };
+        check("C1a", "C", true);
+        check("C1a", "C1a", true);
+        check("C", "C1", false);
+        check("loop", "C", false);
+    }
+}

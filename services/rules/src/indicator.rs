@@ -558,3 +558,93 @@ fn quotient(value: &Value) -> Option<Exact> {
         Value::Ratio { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{day, indicator, point};
+
+    #[test]
+    fn the_expected_runs_from_the_baseline_through_the_targets() {
+        use Interpolation::{Linear, Step};
+        let check = |edit: fn(&mut Indicator), interpolation: Interpolation, on: &str, expect: &str| {
+            let action = Action::new("A", "C", day("2026-04-01"), day("2027-12-31"));
+            let mut indicator = Indicator {
+                targets: vec![point("2026-12-31", "275"), point("2027-12-31", "640")],
+                ..indicator()
+            };
+            edit(&mut indicator);
+            let got = expected(&action, &indicator, interpolation, day(on)).map(|expected| expected.to_string());
+            assert_eq!(got.as_deref(), Some(expect), "{on} {interpolation:?}");
+        };
+        // Without a baseline from 0 on the eve of the start, 275 days before the first target.
+        check(|_| {}, Linear, "2026-03-31", "0");
+        check(|_| {}, Linear, "2026-01-01", "0");
+        check(|_| {}, Linear, "2026-04-01", "1");
+        check(|_| {}, Linear, "2026-12-31", "275");
+        check(|_| {}, Linear, "2027-01-01", "276");
+        check(|_| {}, Linear, "2027-12-31", "640");
+        check(|_| {}, Step, "2026-12-30", "0");
+        check(|_| {}, Step, "2026-12-31", "275");
+        check(|_| {}, Step, "2027-12-30", "275");
+        // A baseline lies on its date, but not before the eve of the start.
+        let early = |indicator: &mut Indicator| indicator.baseline = Some(point("2024-12-31", "0"));
+        check(early, Linear, "2026-04-01", "1");
+        let later = |indicator: &mut Indicator| indicator.baseline = Some(point("2026-12-31", "275"));
+        check(later, Linear, "2026-06-30", "275");
+        check(later, Linear, "2027-01-01", "276");
+        let floor = |indicator: &mut Indicator| indicator.direction = Direction::AtLeast;
+        check(floor, Linear, "2026-04-01", "275");
+        check(floor, Linear, "2026-12-31", "275");
+        check(floor, Step, "2027-01-01", "640");
+        // A year begins at 0, on the eve of the start or on the last day of the year before.
+        let yearly = |indicator: &mut Indicator| {
+            indicator.window = Window::Year;
+            indicator.baseline = Some(point("2025-12-31", "1000"));
+            indicator.targets[1].value = "365".parse().expect("a decimal");
+        };
+        check(yearly, Linear, "2026-04-01", "1");
+        check(yearly, Linear, "2026-12-31", "275");
+        check(yearly, Linear, "2027-01-01", "1");
+        check(yearly, Linear, "2027-12-31", "365");
+        check(yearly, Step, "2027-12-30", "0");
+        let gap = |indicator: &mut Indicator| {
+            indicator.window = Window::Year;
+            indicator.targets.remove(0);
+        };
+        check(gap, Linear, "2026-12-31", "0");
+    }
+
+    #[test]
+    fn achievement_is_the_part_of_the_way_that_is_gone() {
+        use Direction::{AtLeast, AtMost, Decrease, Increase};
+        let check = |direction: Direction, baseline: Option<&str>, expected: &str, value: &str, expect: &str| {
+            let indicator = Indicator {
+                direction,
+                baseline: baseline.map(|value| point("2025-12-31", value)),
+                ..indicator()
+            };
+            let exact = |text: &str| Exact::from(text.parse::<Decimal>().expect("a decimal"));
+            let got = achievement(&indicator, &exact(expected), &exact(value)).to_string();
+            assert_eq!(got, expect, "{direction:?} {baseline:?} {expected} {value}");
+        };
+        check(Increase, None, "100", "100", "1");
+        check(Increase, None, "100", "250", "1");
+        check(Increase, None, "100", "25", "0.25");
+        check(Increase, Some("20"), "100", "60", "0.5");
+        check(Increase, Some("20"), "100", "10", "0");
+        check(Increase, Some("20"), "20", "19", "0");
+        check(Increase, Some("20"), "20", "20", "1");
+        check(Increase, Some("20"), "10", "15", "1");
+        check(Increase, Some("20"), "10", "9", "0");
+        check(Decrease, Some("100"), "60", "80", "0.5");
+        check(Decrease, Some("100"), "60", "120", "0");
+        check(Decrease, Some("100"), "60", "60", "1");
+        check(Decrease, Some("100"), "110", "120", "0");
+        check(AtLeast, None, "0.8", "0.6", "0.75");
+        check(AtLeast, None, "0.8", "0", "0");
+        check(AtMost, None, "50", "55", "0.909090909091");
+        check(AtMost, None, "0", "5", "0");
+        check(AtMost, None, "0", "0", "1");
+    }
+}

@@ -3,7 +3,7 @@
 //!
 //! Everything is a pure function of the [`Facts`] of one plan and an instant t; what was recorded
 //! after t does not exist. There is one file for each heading of VERDICTS.md: start with
-//! [`obligation`], then [`indicator`], [`action`] and [`scorecard`].
+//! [`mod@obligation`], then [`mod@indicator`], [`mod@action`] and [`mod@scorecard`].
 //!
 //! **Invariant:** no I/O, no clock, no database, no tonic; no text in a human language except
 //! errors meant for developers. Verdicts carry values ([`finding`]), callers say them.
@@ -21,6 +21,8 @@ pub mod obligation;
 pub mod period;
 pub mod plan;
 pub mod scorecard;
+#[cfg(test)]
+mod world;
 
 pub use action::{ActionState, ActionVerdict, Rule, action};
 pub use calendar::{Calendar, Count};

@@ -55,6 +55,10 @@ pub struct Obligation {
     pub review_due_at: Option<Timestamp>,
     /// What was recorded for it by t: submissions, reviews, a waiver, in order.
     pub facts: Vec<Position>,
+    /// The plan version by which it is owed: for an ended period the last that began to act before.
+    pub plan_version: Position,
+    /// Where the assignment was made.
+    pub assigned: Position,
 }
 
 impl Obligation {
@@ -340,7 +344,7 @@ pub(crate) fn stated<'r>(report: &'r Report, indicator: &IndicatorId) -> Option<
     report.values.iter().find(|(id, _)| id == indicator).map(|(_, value)| value)
 }
 
-fn at<'f>(facts: &'f Facts, period: Period, now: Timestamp) -> Result<(InForce<'f>, Terms<'f>), Refused> {
+fn at(facts: &Facts, period: Period, now: Timestamp) -> Result<(InForce<'_>, Terms<'_>), Refused> {
     let plan = InForce::at(facts, now).ok_or(Refused::NothingOwed)?;
     let terms = plan.terms(period).ok_or(Refused::NothingOwed)?;
     Ok((plan, terms))
@@ -360,6 +364,8 @@ pub(crate) struct Owed<'f> {
     pub(crate) opens_at: Timestamp,
     pub(crate) due: Due,
     pub(crate) course: Course<'f>,
+    plan_version: Position,
+    assigned: Position,
     /// The ends of the days to answer by, as due days, are asked of the calendar once.
     answer_ends: Vec<Timestamp>,
     return_ends_at: Option<Timestamp>,
@@ -414,6 +420,8 @@ impl<'f> Owed<'f> {
             opens_at,
             due,
             course,
+            plan_version: version.entry.position,
+            assigned: standing.made,
             answer_ends: Vec::new(),
             return_ends_at: None,
         };
@@ -431,7 +439,7 @@ impl<'f> Owed<'f> {
     }
 
     /// When the answer to a returned report is due: never before D.
-    fn answer_due_at(&self) -> Option<Timestamp> {
+    pub(crate) fn answer_due_at(&self) -> Option<Timestamp> {
         self.return_ends_at.map(|ends_at| ends_at.max(self.due.at))
     }
 
@@ -500,6 +508,8 @@ impl<'f> Owed<'f> {
                 .filter(|_| state == ObligationState::Submitted)
                 .and_then(|at| terms.calendar.review_due_at(at)),
             facts: course.facts.clone(),
+            plan_version: self.plan_version,
+            assigned: self.assigned,
         }
     }
 }
@@ -510,7 +520,7 @@ pub(crate) struct Due {
     pub(crate) at: Timestamp,
     pub(crate) extended_by: Vec<Position>,
     /// Whether an emergency moved it after it had passed.
-    pub(crate) extended_after_due: bool,
+    pub(crate) moved_after_passing: bool,
 }
 
 impl Due {
@@ -518,7 +528,7 @@ impl Due {
         Self {
             at,
             extended_by: Vec::new(),
-            extended_after_due: false,
+            moved_after_passing: false,
         }
     }
 
@@ -527,7 +537,7 @@ impl Due {
         let in_time = recorded_at < self.at;
         let moves = until > self.at && (in_time || emergency);
         if moves {
-            self.extended_after_due |= !in_time;
+            self.moved_after_passing |= !in_time;
             self.at = until;
         }
         moves
@@ -668,3 +678,6 @@ impl<'f> Course<'f> {
         self.waived_at.get_or_insert(recorded_at);
     }
 }
+
+#[cfg(test)]
+mod tests;

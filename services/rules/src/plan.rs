@@ -290,7 +290,7 @@ pub struct Point {
 pub struct Fault {
     /// Path within the plan file, by index: `actions[3].indicators[0].window`.
     pub path: String,
-    /// What is wrong.
+    /// What is wrong; its `Display` is the message.
     pub problem: Problem,
 }
 
@@ -496,5 +496,151 @@ pub fn measurable(action: &Action, indicator: &Indicator) -> Result<(), NotMeasu
                 Err(not_better(baseline))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{day, indicator, plan, point};
+
+    fn first(plan: &mut Plan) -> &mut Indicator {
+        &mut plan.actions[0].indicators[0]
+    }
+
+    #[test]
+    fn an_import_is_refused_for_what_cannot_be_judged() {
+        let check = |edit: fn(&mut Plan), expect: &[(&str, Problem)]| {
+            let mut plan = plan();
+            edit(&mut plan);
+            let faults: Vec<_> = check(&plan).into_iter().map(|fault| (fault.path, fault.problem)).collect();
+            let expect: Vec<_> = expect.iter().map(|(path, problem)| ((*path).to_owned(), *problem)).collect();
+            assert_eq!(faults, expect);
+        };
+        check(|_| {}, &[]);
+        check(|plan| first(plan).window = Window::Year, &[]);
+        check(
+            |plan| {
+                first(plan).window = Window::Year;
+                first(plan).direction = Direction::AtLeast;
+            },
+            &[("actions[0].indicators[0].window", Problem::YearlyWithoutIncrease)],
+        );
+        check(
+            |plan| first(plan).direction = Direction::Decrease,
+            &[("actions[0].indicators[0].aggregation", Problem::DecreaseOfSumOrMax)],
+        );
+        check(
+            |plan| {
+                first(plan).direction = Direction::AtLeast;
+                first(plan).targets.push(point("2026-06-30", "0"));
+            },
+            &[("actions[0].indicators[0].targets[1].value", Problem::FloorNotPositive)],
+        );
+        check(
+            |plan| {
+                first(plan).direction = Direction::AtMost;
+                first(plan).targets = vec![point("2026-06-30", "0"), point("2026-12-31", "-0.000001")];
+            },
+            &[("actions[0].indicators[0].targets[1].value", Problem::CeilingNegative)],
+        );
+        check(
+            |plan| first(plan).weight = Decimal::ZERO,
+            &[("actions[0].indicators[0].weight", Problem::WeightNotPositive)],
+        );
+        check(
+            |plan| plan.actions[0].weight = Decimal::from_int(-1),
+            &[("actions[0].weight", Problem::WeightNotPositive)],
+        );
+        check(
+            |plan| plan.policy.milestones_weight = Decimal::ZERO,
+            &[("plan.compliance_policy.milestones_weight", Problem::WeightNotPositive)],
+        );
+        check(
+            |plan| plan.policy.rules = 2,
+            &[("plan.compliance_policy.rules", Problem::UnknownRules)],
+        );
+        check(
+            |plan| plan.actions[0].start = day("2025-12-31"),
+            &[("actions[0].start", Problem::OutsidePlan)],
+        );
+        check(
+            |plan| plan.actions[0].end = day("2028-01-01"),
+            &[("actions[0].end", Problem::OutsidePlan)],
+        );
+        check(
+            |plan| plan.actions[0].component = "X".into(),
+            &[("actions[0].component", Problem::UnknownComponent)],
+        );
+        check(
+            |plan| plan.components[0].parent = Some("C".into()),
+            &[("components[0].parent", Problem::UnknownComponent)],
+        );
+        check(
+            |plan| plan.actions.push(plan.actions[0].clone()),
+            &[("actions[1].code", Problem::Duplicate)],
+        );
+    }
+
+    #[test]
+    fn the_first_target_on_or_after_the_end_lies_on_the_end_and_later_ones_fall_away() {
+        let check = |end: &str, targets: &[(&str, &str)], expect: &[(&str, &str)]| {
+            let action = Action::new("A", "C", day("2026-01-01"), day(end));
+            let points = |points: &[(&str, &str)]| points.iter().map(|(on, value)| point(on, value)).collect::<Vec<_>>();
+            let indicator = Indicator {
+                targets: points(targets),
+                ..indicator()
+            };
+            assert_eq!(remaining_targets(&action, &indicator), points(expect), "{end} {targets:?}");
+        };
+        let targets = [("2028-12-31", "3"), ("2026-12-31", "1"), ("2027-12-31", "2")];
+        check(
+            "2028-12-31",
+            &targets,
+            &[("2026-12-31", "1"), ("2027-12-31", "2"), ("2028-12-31", "3")],
+        );
+        check("2027-08-31", &targets, &[("2026-12-31", "1"), ("2027-08-31", "2")]);
+        check("2026-12-31", &targets, &[("2026-12-31", "1")]);
+        check("2026-12-30", &targets, &[("2026-12-30", "1")]);
+        check("2030-12-31", &targets[..1], &[("2028-12-31", "3")]);
+        check(
+            "2026-06-30",
+            &[("2026-12-31", "1"), ("2026-12-31", "2"), ("2027-12-31", "3")],
+            &[("2026-06-30", "2")],
+        );
+        check("2026-06-30", &[], &[]);
+    }
+
+    #[test]
+    fn what_asks_for_no_way_is_not_measurable() {
+        use Direction::{AtLeast, AtMost, Decrease, Increase};
+        let check = |direction: Direction, baseline: Option<&str>, targets: &[&str], expect: bool| {
+            let action = Action::new("A", "C", day("2026-01-01"), day("2027-06-30"));
+            let years = ["2026-12-31", "2027-12-31", "2028-12-31"];
+            let indicator = Indicator {
+                direction,
+                baseline: baseline.map(|value| point("2025-12-31", value)),
+                targets: targets.iter().zip(years).map(|(value, on)| point(on, value)).collect(),
+                ..indicator()
+            };
+            assert_eq!(
+                measurable(&action, &indicator).is_ok(),
+                expect,
+                "{direction:?} {baseline:?} {targets:?}"
+            );
+        };
+        check(Increase, None, &[], false);
+        check(Increase, None, &["0"], false);
+        check(Increase, None, &["1"], true);
+        check(Increase, Some("5"), &["5"], false);
+        check(Increase, Some("5"), &["4", "6"], true);
+        // The third target falls away, and what remains does not lead anywhere.
+        check(Increase, Some("5"), &["4", "5", "9"], false);
+        check(Decrease, None, &["1"], false);
+        check(Decrease, Some("1"), &["1"], false);
+        check(Decrease, Some("2"), &["1"], true);
+        check(AtLeast, None, &["1"], true);
+        check(AtMost, None, &["0"], true);
+        check(AtMost, None, &[], false);
     }
 }

@@ -13,6 +13,7 @@ use crate::history::{InForce, Terms};
 use crate::indicator::{Case, Row, rows};
 use crate::names::{ActionId, ComponentId, InstitutionId, TerritoryCode};
 use crate::obligation::{Obligation, ObligationState, Timeliness};
+use crate::period::Period;
 
 /// What a scorecard is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -171,6 +172,29 @@ impl<'f> Verdicts<'f> {
         })
     }
 
+    /// The next instant after t at which something may change though nothing is recorded: a day or
+    /// a reference day ends, something falls due, a version of the plan begins to act.
+    #[must_use]
+    pub fn next_change(&self) -> Timestamp {
+        let t = self.plan.t;
+        let midnight = self.plan.plan().calendar.end_of(self.plan.today);
+        let acts = self.plan.facts.versions.iter().filter(|version| version.entry.recorded_at <= t);
+        let acts = acts.map(|version| version.acts_from);
+        let periods = self.periods.iter().flat_map(|terms| [terms.ends_at, terms.due_at]);
+        let cells = self.rows.iter().flat_map(|row| row.cells.iter().flatten());
+        let owed = cells.flat_map(|cell| {
+            let owed = &cell.owed;
+            [Some(owed.opens_at), Some(owed.due.at), owed.answer_due_at()].into_iter().flatten()
+        });
+        let later = acts.chain(periods).chain(owed).filter(|&at| at > t);
+        later.fold(midnight, Timestamp::min)
+    }
+
+    /// The plan's periods as of t, in order, with their calendar due instants.
+    pub fn periods(&self) -> impl Iterator<Item = (Period, Timestamp)> {
+        self.periods.iter().map(|terms| (terms.period, terms.due_at))
+    }
+
     /// The scorecard of a scope. A scope that nothing lies in has zeros and no readings.
     #[must_use]
     pub fn scorecard(&self, scope: &Scope) -> Scorecard {
@@ -271,7 +295,7 @@ impl<'f> Verdicts<'f> {
             discipline.unanswered += usize::from(row.standing.is_unanswered());
             for cell in row.cells.iter().flatten() {
                 let owed = &cell.owed;
-                discipline.extended_after_due += usize::from(owed.due.extended_after_due);
+                discipline.extended_after_due += usize::from(owed.due.moved_after_passing);
                 if cell.state == ObligationState::Waived {
                     let is_after = owed.course.waived_at.is_some_and(|at| at >= owed.due.at);
                     discipline.waived_after_due += usize::from(is_after);
@@ -309,4 +333,77 @@ fn lower_median(mut days: Vec<i64>) -> Option<i64> {
     days.sort_unstable();
     let middle = days.len().checked_sub(1)? / 2;
     Some(days[middle])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Decision;
+    use crate::world::{World, assignment, at};
+
+    #[test]
+    fn the_lower_median_of_whole_days() {
+        let check = |days: &[i64], expect: Option<i64>| assert_eq!(lower_median(days.to_vec()), expect, "{days:?}");
+        check(&[], None);
+        check(&[3], Some(3));
+        check(&[9, 1], Some(1));
+        check(&[9, 1, 4], Some(4));
+        check(&[9, 1, 4, 6], Some(4));
+    }
+
+    #[test]
+    fn discipline_counts_what_was_due_and_what_stands_beside_it() {
+        let mut world = World::new();
+        world.lead("b");
+        // Late by 2 days and an hour; reviewed after 3 days.
+        world.submit("2026-04-13 01:00", "a", "2026-Q1", "5").expect("accepted");
+        world
+            .review("2026-04-16 01:00", "a", "2026-Q1", Decision::Validated)
+            .expect("accepted");
+        // Late by 9 days; rejected, so that no review since counts, and sent again after 20 days.
+        world.submit("2026-04-20 00:00", "b", "2026-Q1", "5").expect("accepted");
+        world
+            .review("2026-04-21 00:00", "b", "2026-Q1", Decision::Rejected)
+            .expect("accepted");
+        world.submit("2026-05-01 00:00", "b", "2026-Q1", "").expect("accepted");
+        world.waive("2026-07-11 00:00", "b", "2026-Q2").expect("accepted");
+        world
+            .extend(
+                "2026-07-12 00:00",
+                crate::Cover::Assignment("a".into()),
+                "2026-Q2",
+                "2026-07-31",
+                true,
+            )
+            .expect("accepted");
+        let entry = world.entry("2026-07-12 09:00", crate::Source::Assignments);
+        for id in ["c", "d", "e"] {
+            world.facts.assignment_proposed(entry, assignment(id, "2026-01-01"));
+        }
+        world.facts.assignment_contested(entry, &"c".into());
+        world.facts.assignment_contested(entry, &"d".into());
+        world.facts.assignment_resolved(entry, &"d".into(), crate::Resolution::Withdrawn);
+        let verdicts = Verdicts::as_of(&world.facts, at("2026-07-20 00:00")).expect("a plan");
+        let expect = Discipline {
+            owed: 2,
+            received: 2,
+            on_time: 0,
+            validated: 1,
+            validated_on_time: 0,
+            nil: 1,
+            waived_after_due: 1,
+            extended_after_due: 1,
+            proposed: 5,
+            accepted: 2,
+            contested: 1,
+            unanswered: 1,
+            median_delay_late_days: Some(2),
+            median_delay_review_days: Some(3),
+        };
+        assert_eq!(verdicts.scorecard(&Scope::Plan).discipline, expect);
+        assert_eq!(verdicts.scorecard(&Scope::Institution("msp".into())).discipline, expect);
+        assert_eq!(verdicts.scorecard(&Scope::Component("C".into())).discipline, expect);
+        assert_eq!(verdicts.scorecard(&Scope::Territory("17".into())).discipline, Discipline::default());
+        assert_eq!(verdicts.next_change(), at("2026-07-21 00:00"));
+    }
 }

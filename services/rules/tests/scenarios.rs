@@ -97,6 +97,7 @@ impl Story {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each verb of the scenario file")]
     fn call(&mut self, at: Timestamp, event: &Mapping) -> Result<(), Refused> {
         let assignment = || AssignmentId::from(text(&event["assignment"]));
         let period = || text(&event["period"]).parse().expect("a period");

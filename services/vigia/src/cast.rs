@@ -23,6 +23,7 @@ use vigia_proto::identity::{
 
 /// How somebody proves who they are.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are a hundred of them at most")]
 pub enum Credentials {
     /// A client's name (`clients/…`) and key.
     Client(String, Key),
@@ -46,7 +47,11 @@ impl Seen {
     fn header(&self) -> Option<HeaderValue> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let parts: Vec<String> = seen.iter().map(|(area, position)| format!("{area}:{position}")).collect();
-        if parts.is_empty() { None } else { HeaderValue::try_from(parts.join(",")).ok() }
+        if parts.is_empty() {
+            None
+        } else {
+            HeaderValue::try_from(parts.join(",")).ok()
+        }
     }
 }
 
@@ -62,7 +67,12 @@ pub struct Principal {
 impl Principal {
     /// Somebody with these credentials.
     pub fn new(channel: Channel, credentials: Credentials) -> Self {
-        Self { channel, credentials: Arc::new(credentials), bearer: Arc::default(), seen: Seen::default() }
+        Self {
+            channel,
+            credentials: Arc::new(credentials),
+            bearer: Arc::default(),
+            seen: Seen::default(),
+        }
     }
 
     /// The token, which is taken anew a minute before it ends.
@@ -74,10 +84,16 @@ impl Principal {
         }
         let proof = match &*self.credentials {
             Credentials::Client(name, key) => Proof::ClientAssertion(key.assertion(name)?),
-            Credentials::Account(account, password) => Proof::Password(Password { account: account.clone(), password: password.clone() }),
+            Credentials::Account(account, password) => Proof::Password(Password {
+                account: account.clone(),
+                password: password.clone(),
+            }),
         };
         let request = IssueTokenRequest { credentials: Some(proof) };
-        let answer = TokenServiceClient::new(self.channel.clone()).issue_token(request).await?.into_inner();
+        let answer = TokenServiceClient::new(self.channel.clone())
+            .issue_token(request)
+            .await?
+            .into_inner();
         let bearer = HeaderValue::try_from(format!("Bearer {}", answer.access_token)).map_err(|_| Status::internal("token"))?;
         let expires_at = answer.expire_time.as_ref().and_then(instant).unwrap_or(Timestamp::MIN);
         *kept = Some((bearer.clone(), expires_at));
@@ -91,7 +107,9 @@ impl Service<Request<Body>> for Principal {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.channel.poll_ready(context).map_err(|cause| Status::unavailable(cause.to_string()))
+        self.channel
+            .poll_ready(context)
+            .map_err(|cause| Status::unavailable(cause.to_string()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
@@ -103,7 +121,11 @@ impl Service<Request<Body>> for Principal {
             if let Some(positions) = this.seen.header() {
                 request.headers_mut().insert("vigia-at-least", positions);
             }
-            let response = this.channel.call(request).await.map_err(|cause| Status::unavailable(cause.to_string()))?;
+            let response = this
+                .channel
+                .call(request)
+                .await
+                .map_err(|cause| Status::unavailable(cause.to_string()))?;
             if let Some(position) = response.headers().get("vigia-position").and_then(|position| position.to_str().ok()) {
                 this.seen.note(position);
             }
@@ -124,16 +146,34 @@ impl Cast {
     /// An empty stage, with an administrator who lets others in.
     pub async fn connect(url: String, administrator: Credentials) -> Result<Self> {
         let channel = Channel::from_shared(url)?.connect().await?;
-        Ok(Self { administrator: Principal::new(channel, administrator), members: HashMap::new(), calls: 0 })
+        Ok(Self {
+            administrator: Principal::new(channel, administrator),
+            members: HashMap::new(),
+            calls: 0,
+        })
     }
 
     /// Lets a client in, with these roles.
     pub async fn client(&mut self, id: &str, key: Key, grants: &[(Role, &str)]) -> Result<()> {
         let name = format!("clients/{id}");
-        let keys = vec![ClientKey { kid: key.kid().to_owned(), public_key_pem: key.public_pem().map_err(Status::from)? }];
-        let client = Client { display_name: id.to_owned(), keys, ..Client::default() };
-        let request = CreateClientRequest { client_id: id.to_owned(), client: Some(client), request_id: self.request_id() };
-        PrincipalServiceClient::new(self.administrator.clone()).create_client(request).await.with_context(|| name.clone())?;
+        let keys = vec![ClientKey {
+            kid: key.kid().to_owned(),
+            public_key_pem: key.public_pem().map_err(Status::from)?,
+        }];
+        let client = Client {
+            display_name: id.to_owned(),
+            keys,
+            ..Client::default()
+        };
+        let request = CreateClientRequest {
+            client_id: id.to_owned(),
+            client: Some(client),
+            request_id: self.request_id(),
+        };
+        PrincipalServiceClient::new(self.administrator.clone())
+            .create_client(request)
+            .await
+            .with_context(|| name.clone())?;
         self.grant(&name, grants).await?;
         self.join(id, Credentials::Client(name, key));
         Ok(())
@@ -144,11 +184,17 @@ impl Cast {
         let name = format!("accounts/{id}");
         let request = CreateAccountRequest {
             account_id: id.to_owned(),
-            account: Some(Account { display_name: id.to_owned(), ..Account::default() }),
+            account: Some(Account {
+                display_name: id.to_owned(),
+                ..Account::default()
+            }),
             password: password.to_owned(),
             request_id: self.request_id(),
         };
-        PrincipalServiceClient::new(self.administrator.clone()).create_account(request).await.with_context(|| name.clone())?;
+        PrincipalServiceClient::new(self.administrator.clone())
+            .create_account(request)
+            .await
+            .with_context(|| name.clone())?;
         self.grant(&name, grants).await?;
         self.join(&person(id), Credentials::Account(name, password.to_owned()));
         Ok(())
@@ -156,9 +202,19 @@ impl Cast {
 
     async fn grant(&mut self, principal: &str, grants: &[(Role, &str)]) -> Result<()> {
         for (role, scope) in grants {
-            let grant = RoleGrant { role: (*role).into(), scope: (*scope).to_owned() };
-            let request = GrantRoleRequest { principal: principal.to_owned(), grant: Some(grant), request_id: self.request_id() };
-            PrincipalServiceClient::new(self.administrator.clone()).grant_role(request).await.with_context(|| principal.to_owned())?;
+            let grant = RoleGrant {
+                role: (*role).into(),
+                scope: (*scope).to_owned(),
+            };
+            let request = GrantRoleRequest {
+                principal: principal.to_owned(),
+                grant: Some(grant),
+                request_id: self.request_id(),
+            };
+            PrincipalServiceClient::new(self.administrator.clone())
+                .grant_role(request)
+                .await
+                .with_context(|| principal.to_owned())?;
         }
         Ok(())
     }
@@ -166,13 +222,21 @@ impl Cast {
     /// Takes in somebody whom the administrator has let in before.
     pub fn join(&mut self, id: &str, credentials: Credentials) {
         let Principal { channel, seen, .. } = self.administrator.clone();
-        let member = Principal { channel, credentials: Arc::new(credentials), bearer: Arc::default(), seen };
+        let member = Principal {
+            channel,
+            credentials: Arc::new(credentials),
+            bearer: Arc::default(),
+            seen,
+        };
         self.members.insert(id.to_owned(), member);
     }
 
     /// One of the clients, or a person by `person(id)`.
     pub fn of(&self, id: &str) -> Result<Principal> {
-        self.members.get(id).cloned().with_context(|| format!("no está en escena / is not on stage: {id}"))
+        self.members
+            .get(id)
+            .cloned()
+            .with_context(|| format!("no está en escena / is not on stage: {id}"))
     }
 
     /// The id of the next call. It follows from how many there were, so that a story which was broken off and is begun
@@ -183,11 +247,6 @@ impl Cast {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
-    }
-
-    /// How many calls that change something there were.
-    pub fn calls(&self) -> u64 {
-        self.calls
     }
 }
 
@@ -206,6 +265,9 @@ mod tests {
         for position in ["plans:3", "plans:2", "reporting:1", "nonsense"] {
             seen.note(position);
         }
-        assert_eq!(seen.header().as_ref().and_then(|header| header.to_str().ok()), Some("plans:3,reporting:1"));
+        assert_eq!(
+            seen.header().as_ref().and_then(|header| header.to_str().ok()),
+            Some("plans:3,reporting:1")
+        );
     }
 }

@@ -37,12 +37,34 @@ pub const ADMINISTRATOR: &str = "accounts/admin";
 
 /// Builds the services, each after those that it asks.
 pub async fn build(options: &Options) -> Result<Vec<Guarded>> {
+    check_mark(options)?;
     let mut built: BTreeMap<Area, Guarded> = BTreeMap::new();
     for area in Area::ALL.into_iter().filter(|area| options.services.contains(area)) {
         let guarded = build_one(options, area, &built).await.with_context(|| format!("{area}"))?;
         built.insert(area, guarded);
     }
     Ok(built.into_values().collect())
+}
+
+/// A scratch directory says so in a file of its own: what is not durable, or was made under a clock that was set, is
+/// never taken for the record.
+fn check_mark(options: &Options) -> Result<()> {
+    let mark = options.directory.join("SCRATCH");
+    match (options.scratch, mark.exists()) {
+        (true, false) if !options.directory.join("identity.sqlite").exists() => Ok(fs::write(
+            mark,
+            "Directorio de ensayo: nada es duradero, su reloj fue puesto a mano.\nScratch directory: nothing is durable, its clock was set.\n",
+        )?),
+        (true, false) => bail!(
+            "{}: no es un directorio de ensayo / is no scratch directory",
+            options.directory.display()
+        ),
+        (false, true) => bail!(
+            "{}: es un directorio de ensayo / is a scratch directory",
+            options.directory.display()
+        ),
+        (true, true) | (false, false) => Ok(()),
+    }
 }
 
 async fn build_one(options: &Options, area: Area, built: &BTreeMap<Area, Guarded>) -> Result<Guarded> {
@@ -52,7 +74,9 @@ async fn build_one(options: &Options, area: Area, built: &BTreeMap<Area, Guarded
     let kit = Kit::new(db, options.clock.clone());
     if area == Area::Identity {
         let (password, services) = secrets(&options.directory)?;
-        vigia_identity::init(&kit, &password, &services, cost).await.map_err(tonic::Status::from)?;
+        vigia_identity::init(&kit, &password, &services, cost)
+            .await
+            .map_err(tonic::Status::from)?;
         return Ok(vigia_identity::build(kit, key(&options.directory, "identity")?, cost).await?);
     }
     let id = service_client(area);
@@ -77,12 +101,20 @@ fn route(options: &Options, to: Area, built: &BTreeMap<Area, Guarded>) -> Result
     let Some(address) = options.peers.get(&to) else {
         bail!("falta la dirección de «{to}» (peers.{to}) / the address of \"{to}\" is missing (peers.{to})");
     };
-    Ok(Route::Remote(Channel::from_shared(url(address)).with_context(|| format!("peers.{to}: {address}"))?.connect_lazy()))
+    Ok(Route::Remote(
+        Channel::from_shared(url(address))
+            .with_context(|| format!("peers.{to}: {address}"))?
+            .connect_lazy(),
+    ))
 }
 
 /// An address as a URL: `127.0.0.1:7300` means plain HTTP/2.
 pub fn url(address: &str) -> String {
-    if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
+    if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    }
 }
 
 /// Services that answer on an address until they are stopped.
@@ -130,7 +162,10 @@ pub fn make_directory(directory: &Path) -> Result<()> {
 fn secrets(directory: &Path) -> Result<(String, Vec<(String, String)>)> {
     let path = password_path(directory);
     if !path.exists() {
-        let password = Key::generate("password").map_err(tonic::Status::from)?.jwk()["x"].as_str().unwrap_or_default().to_owned();
+        let password = Key::generate("password").map_err(tonic::Status::from)?.jwk()["x"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         write_secret(&path, &password)?;
     }
     let password = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -166,9 +201,14 @@ pub fn key(directory: &Path, id: &str) -> Result<Key> {
 
 /// A key from a file.
 pub fn read_key(path: &Path, kid: &str) -> Result<Key> {
-    let pem = fs::read_to_string(path)
-        .with_context(|| format!("{}: falta la clave; la hace «vigia init» / the key is missing; \"vigia init\" makes it", path.display()))?;
-    Key::from_pem(kid, &pem).map_err(|_| anyhow::anyhow!("{}: no es una clave Ed25519 (PKCS#8, PEM) / is not an Ed25519 key", path.display()))
+    let pem = fs::read_to_string(path).with_context(|| {
+        format!(
+            "{}: falta la clave; la hace «vigia init» / the key is missing; \"vigia init\" makes it",
+            path.display()
+        )
+    })?;
+    Key::from_pem(kid, &pem)
+        .map_err(|_| anyhow::anyhow!("{}: no es una clave Ed25519 (PKCS#8, PEM) / is not an Ed25519 key", path.display()))
 }
 
 /// Makes a key unless it is there.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
@@ -29,7 +30,7 @@ use crate::{
     cluster,
     config::{Config, LogFormat},
     lang::{Lang, lang, say},
-    output,
+    output::{self, Usage},
     play::told,
 };
 
@@ -52,13 +53,25 @@ pub struct Access {
 
 impl Access {
     async fn principal(&self) -> Result<Principal> {
-        let Some(path) = &self.key else { bail!(say("falta --key (o VIGIA_KEY): el archivo con la clave del cliente", "--key (or VIGIA_KEY) is missing: the file with the client's key")) };
+        let Some(path) = &self.key else {
+            let text = say(
+                "falta --key (o VIGIA_KEY): el archivo con la clave del cliente",
+                "--key (or VIGIA_KEY) is missing: the file with the client's key",
+            );
+            return Err(Usage::of(text));
+        };
         let id = self.client.strip_prefix("clients/").unwrap_or(&self.client);
         if id.is_empty() {
-            bail!(say("falta --client (o VIGIA_CLIENT), como clients/msp-1", "--client (or VIGIA_CLIENT) is missing, such as clients/msp-1"));
+            return Err(Usage::of(say(
+                "falta --client (o VIGIA_CLIENT), como clients/msp-1",
+                "--client (or VIGIA_CLIENT) is missing, such as clients/msp-1",
+            )));
         }
         let key = cluster::read_key(path, self.kid.as_deref().unwrap_or(id))?;
-        let channel = Channel::from_shared(cluster::url(&self.server))?.connect().await.with_context(|| self.server.clone())?;
+        let channel = Channel::from_shared(cluster::url(&self.server))?
+            .connect()
+            .await
+            .with_context(|| self.server.clone())?;
         Ok(Principal::new(channel, Credentials::Client(format!("clients/{id}"), key)))
     }
 }
@@ -102,8 +115,13 @@ fn options(config: &Config) -> Result<cluster::Options> {
 
 /// Sends the log to standard error; `RUST_LOG` wins over the configuration.
 pub fn log(config: &Config) {
-    let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&config.log.filter)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_from_default_env()
+        .or_else(|_| EnvFilter::try_new(&config.log.filter))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second subscriber is no error: the first one stays.
     let _ = match config.log.format {
         LogFormat::Text => builder.try_init(),
@@ -118,18 +136,31 @@ pub async fn init(config: &Config, json: bool) -> Result<()> {
     if path.exists() || config.data.join("identity.sqlite").exists() {
         bail!("{}: {}", config.data.display(), say("ya está iniciado", "is initialised already"));
     }
-    let options = cluster::Options { services: [Area::Identity].into(), ..options(config)? };
+    let options = cluster::Options {
+        services: [Area::Identity].into(),
+        ..options(config)?
+    };
     cluster::build(&options).await?;
     let password = fs::read_to_string(&path)?;
     let keys = config.data.join("keys");
+    // Shown once means kept nowhere: the account knows only its hash.
+    fs::write(&path, "")?;
     if json {
         return output::json(&serde_json::json!({"account": cluster::ADMINISTRATOR, "password": password, "keys": keys}));
     }
     output::line(&format!("{}: {}", say("cuenta", "account"), cluster::ADMINISTRATOR));
-    output::line(&format!("{}: {password}", say("contraseña (guárdela: no se mostrará otra vez)", "password (keep it: it is not shown again)")));
-    output::line(&format!("{}: {}", say("claves de los servicios", "keys of the services"), keys.display()));
-    // Shown once means kept nowhere: the account knows only its hash.
-    fs::write(&path, "")?;
+    output::line(&format!(
+        "{}: {password}",
+        say(
+            "contraseña (guárdela: no se mostrará otra vez)",
+            "password (keep it: it is not shown again)"
+        )
+    ));
+    output::line(&format!(
+        "{}: {}",
+        say("claves de los servicios", "keys of the services"),
+        keys.display()
+    ));
     Ok(())
 }
 
@@ -140,9 +171,15 @@ pub async fn migrate(config: &Config, json: bool) -> Result<()> {
     for area in config.areas()? {
         let path = config.data.join(format!("{area}.sqlite"));
         let new = !path.exists();
-        Db::open(area, &config.data, Durability::Full, Clock::real()).await.with_context(|| path.display().to_string())?;
+        Db::open(area, &config.data, Durability::Full, Clock::real())
+            .await
+            .with_context(|| path.display().to_string())?;
         if !json {
-            let what = if new { say("creada", "created") } else { say("al día", "up to date") };
+            let what = if new {
+                say("creada", "created")
+            } else {
+                say("al día", "up to date")
+            };
             output::line(&format!("{}: {what}", path.display()));
         }
         done.push(serde_json::json!({"service": area.name(), "database": path, "created": new}));
@@ -153,14 +190,35 @@ pub async fn migrate(config: &Config, json: bool) -> Result<()> {
 /// `vigia plan import`: sends a plan file; with one fault nothing is kept.
 pub async fn plan_import(access: &Access, file: &Path, validate_only: bool, json: bool) -> Result<()> {
     let bytes = fs::read(file).with_context(|| file.display().to_string())?;
-    let request = ImportPlanRequest { file: bytes, validate_only, request_id: new_id() };
-    let answer = PlanServiceClient::new(access.principal().await?).import_plan(request).await.map_err(told)?.into_inner();
+    let request = ImportPlanRequest {
+        file: bytes,
+        validate_only,
+        request_id: new_id(),
+    };
+    let answer = PlanServiceClient::new(access.principal().await?)
+        .import_plan(request)
+        .await
+        .map_err(told)?
+        .into_inner();
     if json {
         return output::json(&output::value("vigia.plans.v1.ImportPlanResponse", &answer)?);
     }
-    let ImportPlanResponse { plan, components, actions, indicators, warnings } = answer;
-    let what = if validate_only { say("sin fallas", "no faults") } else { say("importado", "imported") };
-    output::line(&format!("{} · {what}: {components} componentes, {actions} acciones, {indicators} indicadores", plan.unwrap_or_default().name));
+    let ImportPlanResponse {
+        plan,
+        components,
+        actions,
+        indicators,
+        warnings,
+    } = answer;
+    let what = if validate_only {
+        say("sin fallas", "no faults")
+    } else {
+        say("importado", "imported")
+    };
+    output::line(&format!(
+        "{} · {what}: {components} componentes, {actions} acciones, {indicators} indicadores",
+        plan.unwrap_or_default().name
+    ));
     for warning in warnings {
         output::line(&format!("  {}: {warning}", say("aviso", "warning")));
     }
@@ -170,14 +228,21 @@ pub async fn plan_import(access: &Access, file: &Path, validate_only: bool, json
 /// `vigia plan export`: writes the plan as a file that can be imported unchanged.
 pub async fn plan_export(access: &Access, plan: &str) -> Result<()> {
     let request = ExportPlanRequest { name: plan_name(plan) };
-    let answer = PlanServiceClient::new(access.principal().await?).export_plan(request).await.map_err(told)?.into_inner();
-    use std::io::Write;
+    let answer = PlanServiceClient::new(access.principal().await?)
+        .export_plan(request)
+        .await
+        .map_err(told)?
+        .into_inner();
     std::io::stdout().write_all(&answer.file)?;
     Ok(())
 }
 
 fn plan_name(plan: &str) -> String {
-    if plan.starts_with("plans/") { plan.to_owned() } else { format!("plans/{plan}") }
+    if plan.starts_with("plans/") {
+        plan.to_owned()
+    } else {
+        format!("plans/{plan}")
+    }
 }
 
 /// An instant as people give it: a local time of the zone, a day (its first instant), or with its offset.
@@ -185,14 +250,22 @@ pub fn parse_as_of(text: &str, zone: &TimeZone) -> Result<Timestamp> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Ok(instant);
     }
-    let local: DateTime = text.parse().with_context(|| format!("--as-of {text}: 2026-03-31, 2026-03-31T17:00, 2026-03-31T17:00:00-05:00"))?;
+    let local: DateTime = text
+        .parse()
+        .map_err(|_| Usage::of(format!("--as-of {text}: 2026-03-31, 2026-03-31T17:00, 2026-03-31T17:00:00-05:00")))?;
     crate::scenario::instant(zone, local)
 }
 
 /// The zone in which the times of a plan are to be read.
 async fn zone(principal: &Principal, plan: &str) -> Result<TimeZone> {
     let request = GetPlanRequest { name: plan.to_owned() };
-    let plan = PlanServiceClient::new(principal.clone()).get_plan(request).await.map_err(told)?.into_inner().plan.unwrap_or_default();
+    let plan = PlanServiceClient::new(principal.clone())
+        .get_plan(request)
+        .await
+        .map_err(told)?
+        .into_inner()
+        .plan
+        .unwrap_or_default();
     Ok(TimeZone::get(&plan.time_zone)?)
 }
 
@@ -207,11 +280,21 @@ fn plan_of(name: &str) -> Option<String> {
 pub async fn scorecard(access: &Access, name: &str, plan: Option<&str>, as_of: Option<&str>, json: bool) -> Result<()> {
     let principal = access.principal().await?;
     let plan = plan.map(plan_name).or_else(|| plan_of(name));
-    let Some(plan) = plan else { bail!(say("falta --plan", "--plan is missing")) };
+    let Some(plan) = plan else {
+        return Err(Usage::of(say("falta --plan", "--plan is missing")));
+    };
     let zone = zone(&principal, &plan).await?;
     let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
-    let request = GetScorecardRequest { name: name.to_owned(), plan, as_of };
-    let answer = ComplianceServiceClient::new(principal).get_scorecard(request).await.map_err(told)?.into_inner();
+    let request = GetScorecardRequest {
+        name: name.to_owned(),
+        plan,
+        as_of,
+    };
+    let answer = ComplianceServiceClient::new(principal)
+        .get_scorecard(request)
+        .await
+        .map_err(told)?
+        .into_inner();
     if json {
         return output::json(&output::value("vigia.compliance.v1.GetScorecardResponse", &answer)?);
     }
@@ -224,11 +307,22 @@ pub async fn scorecard(access: &Access, name: &str, plan: Option<&str>, as_of: O
 /// `vigia verdict`.
 pub async fn verdict(access: &Access, name: &str, as_of: Option<&str>, json: bool) -> Result<()> {
     let principal = access.principal().await?;
-    let Some(plan) = plan_of(name) else { bail!("{name}: plans/{{plan}}/actions/{{a}}, …/assignments/{{id}}/obligations/{{period}}") };
+    let Some(plan) = plan_of(name) else {
+        return Err(Usage::of(format!(
+            "{name}: plans/{{plan}}/actions/{{a}}, plans/{{plan}}/assignments/{{id}}/obligations/{{period}}"
+        )));
+    };
     let zone = zone(&principal, &plan).await?;
     let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
-    let request = GetVerdictRequest { name: name.to_owned(), as_of };
-    let answer = ComplianceServiceClient::new(principal).get_verdict(request).await.map_err(told)?.into_inner();
+    let request = GetVerdictRequest {
+        name: name.to_owned(),
+        as_of,
+    };
+    let answer = ComplianceServiceClient::new(principal)
+        .get_verdict(request)
+        .await
+        .map_err(told)?
+        .into_inner();
     if json {
         return output::json(&output::value("vigia.compliance.v1.GetVerdictResponse", &answer)?);
     }
@@ -241,18 +335,39 @@ pub async fn verdict(access: &Access, name: &str, as_of: Option<&str>, json: boo
 /// Scorecards as a table: three readings side by side, each with what it rests on, and discipline.
 pub fn tell_scorecards(cards: &[Scorecard]) {
     let heading = [
-        say("ámbito", "scope"), say("estricto", "strict"), say("observado", "observed"), say("cobertura", "coverage"),
-        say("validado", "validated"), say("cobertura", "coverage"), say("debidos", "owed"), say("recibidos", "received"),
-        say("a tiempo", "on time"), say("validados", "validated"), say("sin novedad", "nil"),
+        say("ámbito", "scope"),
+        say("estricto", "strict"),
+        say("observado", "observed"),
+        say("cobertura", "coverage"),
+        say("validado", "validated"),
+        say("cobertura", "coverage"),
+        say("debidos", "owed"),
+        say("recibidos", "received"),
+        say("a tiempo", "on time"),
+        say("validados", "validated"),
+        say("sin novedad", "nil"),
     ];
     let rows = cards.iter().map(|card| {
         let discipline = card.discipline.unwrap_or_default();
         let title = if card.title_es.is_empty() { &card.name } else { &card.title_es };
-        let mut row = vec![Cell::new(shortened(title, 44)), output::light(&card.strict), output::light(&card.observed)];
+        let mut row = vec![
+            Cell::new(shortened(title, 44)),
+            output::light(&card.strict),
+            output::light(&card.observed),
+        ];
         row.push(Cell::new(output::percent(&card.coverage_observed)));
         row.push(output::light(&card.validated));
         row.push(Cell::new(output::percent(&card.coverage_validated)));
-        row.extend([discipline.owed, discipline.received, discipline.on_time, discipline.validated, discipline.nil].map(Cell::new));
+        row.extend(
+            [
+                discipline.owed,
+                discipline.received,
+                discipline.on_time,
+                discipline.validated,
+                discipline.nil,
+            ]
+            .map(Cell::new),
+        );
         row
     });
     output::line(&output::table(&heading, rows.collect()));
@@ -260,7 +375,11 @@ pub fn tell_scorecards(cards: &[Scorecard]) {
 
 /// A text of at most so many characters.
 pub fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_owned() } else { text.chars().take(most - 1).chain("…".chars()).collect() }
+    if text.chars().count() <= most {
+        text.to_owned()
+    } else {
+        text.chars().take(most - 1).chain("…".chars()).collect()
+    }
 }
 
 /// A verdict with all its reasons.
@@ -272,8 +391,15 @@ pub fn tell_verdict(verdict: &Verdict, zone: &TimeZone) {
     };
     output::line(&format!("{} · {state} {}", verdict.name, verdict.period));
     if verdict.obligation_state.is_empty() {
-        let readings = [(say("estricto", "strict"), &verdict.strict), (say("observado", "observed"), &verdict.observed), (say("validado", "validated"), &verdict.validated)];
-        let readings: Vec<String> = readings.iter().map(|(name, index)| format!("{name} {}", output::percent(index))).collect();
+        let readings = [
+            (say("estricto", "strict"), &verdict.strict),
+            (say("observado", "observed"), &verdict.observed),
+            (say("validado", "validated"), &verdict.validated),
+        ];
+        let readings: Vec<String> = readings
+            .iter()
+            .map(|(name, index)| format!("{name} {}", output::percent(index)))
+            .collect();
         output::line(&format!("  {}", readings.join(" · ")));
     }
     if let Some(due) = verdict.due_time.as_ref().and_then(instant) {
@@ -282,12 +408,20 @@ pub fn tell_verdict(verdict: &Verdict, zone: &TimeZone) {
     for step in &verdict.explanation {
         let text = if lang() == Lang::Es { &step.text_es } else { &step.text_en };
         output::line(&format!("  {}: {text}", step.rule));
-        let facts = [(say("observado", "observed"), step.observed.clone()), (say("requerido", "required"), step.required.clone()), (say("bitácora", "journal"), step.positions.join(", "))];
+        let facts = [
+            (say("observado", "observed"), step.observed.clone()),
+            (say("requerido", "required"), step.required.clone()),
+            (say("bitácora", "journal"), step.positions.join(", ")),
+        ];
         for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
             output::line(&format!("      {name}: {fact}"));
         }
     }
-    let remedy = if lang() == Lang::Es { &verdict.remedy_es } else { &verdict.remedy_en };
+    let remedy = if lang() == Lang::Es {
+        &verdict.remedy_es
+    } else {
+        &verdict.remedy_en
+    };
     if !remedy.is_empty() {
         output::line(&format!("  {}: {remedy}", say("para cumplir", "to comply")));
     }
@@ -295,9 +429,17 @@ pub fn tell_verdict(verdict: &Verdict, zone: &TimeZone) {
 
 fn tell_basis(basis: &Basis, zone: &TimeZone) {
     if let Some(as_of) = basis.as_of.as_ref().and_then(instant) {
-        output::line(&format!("{} {} · {}", say("al", "as of"), zone.to_datetime(as_of), basis.positions.join(", ")));
+        output::line(&format!(
+            "{} {} · {}",
+            say("al", "as of"),
+            zone.to_datetime(as_of),
+            basis.positions.join(", ")
+        ));
     }
     if basis.simulated {
-        output::line(say("SIMULADO: nada de esto dice algo sobre una conducta real.", "SIMULATED: none of this says anything about real conduct."));
+        output::line(say(
+            "SIMULADO: nada de esto dice algo sobre una conducta real.",
+            "SIMULATED: none of this says anything about real conduct.",
+        ));
     }
 }

@@ -7,13 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::Result;
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
 use serde::{Deserialize, Serialize};
 use vigia_platform::Area;
+
+use crate::output::Usage;
 
 /// All that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -59,7 +61,10 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".into() }
+        Self {
+            format: LogFormat::Text,
+            filter: "info,sea_orm_migration=warn".into(),
+        }
     }
 }
 
@@ -111,11 +116,17 @@ impl Config {
             None => figment.merge(Toml::file("vigia.toml")),
         };
         // `VIGIA_PEERS_PLANS` is `peers.plans`.
-        let environment = Env::prefixed("VIGIA_").ignore(&CLIENT_VARIABLES).map(|key| key.as_str().replacen('_', ".", 1).into());
-        let config: Self = figment.merge(environment).merge(Serialized::defaults(flags)).extract().map_err(|fault| {
-            let places: Vec<String> = fault.into_iter().map(|fault| fault.to_string()).collect();
-            anyhow!("configuración / configuration: {}", places.join("; "))
-        })?;
+        let environment = Env::prefixed("VIGIA_")
+            .ignore(&CLIENT_VARIABLES)
+            .map(|key| key.as_str().replacen('_', ".", 1).into());
+        let config: Self = figment
+            .merge(environment)
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .map_err(|fault| {
+                let places: Vec<String> = fault.into_iter().map(|fault| fault.to_string()).collect();
+                Usage::of(format!("configuración / configuration: {}", places.join("; ")))
+            })?;
         config.areas()?;
         Ok(config)
     }
@@ -125,7 +136,9 @@ impl Config {
         let mut areas = BTreeSet::new();
         for name in &self.services {
             let Some(area) = Area::of(name) else {
-                bail!("services: «{name}» no es un servicio / is no service: identity, plans, assignments, reporting, compliance");
+                return Err(Usage::of(format!(
+                    "services: «{name}» no es un servicio / is no service: identity, plans, assignments, reporting, compliance"
+                )));
             };
             areas.insert(area);
         }
@@ -134,7 +147,13 @@ impl Config {
 
     /// The addresses of the others.
     pub fn peers(&self) -> BTreeMap<Area, String> {
-        let Peers { identity, plans, assignments, reporting, compliance } = &self.peers;
+        let Peers {
+            identity,
+            plans,
+            assignments,
+            reporting,
+            compliance,
+        } = &self.peers;
         let all = [
             (Area::Identity, identity),
             (Area::Plans, plans),
@@ -142,7 +161,9 @@ impl Config {
             (Area::Reporting, reporting),
             (Area::Compliance, compliance),
         ];
-        all.into_iter().filter_map(|(area, address)| Some((area, address.clone()?))).collect()
+        all.into_iter()
+            .filter_map(|(area, address)| Some((area, address.clone()?)))
+            .collect()
     }
 }
 
@@ -158,7 +179,12 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_by_name() {
-        for (toml, key) in [("dta = 'x'", "dta"), ("[peers]\nplan = 'x'", "plan"), ("[log]\nlevel = 'info'", "level"), ("services = ['plan']", "plan")] {
+        for (toml, key) in [
+            ("dta = 'x'", "dta"),
+            ("[peers]\nplan = 'x'", "plan"),
+            ("[log]\nlevel = 'info'", "level"),
+            ("services = ['plan']", "plan"),
+        ] {
             let fault = load(toml).err().map(|fault| fault.to_string()).unwrap_or_default();
             assert!(fault.contains(key), "{toml}: {fault}");
         }

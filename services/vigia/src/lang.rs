@@ -28,7 +28,10 @@ pub fn say<'a>(es: &'a str, en: &'a str) -> &'a str {
 
 /// The first of the usual variables that is set decides; one that names no language of ours means Spanish.
 fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Lang {
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|locale| !locale.is_empty());
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .filter_map(variable)
+        .find(|locale| !locale.is_empty());
     match locale {
         Some(locale) if locale == "en" || locale.starts_with("en_") => Lang::En,
         _ => Lang::Es,
@@ -41,8 +44,17 @@ mod tests {
 
     #[test]
     fn the_locale_decides() {
-        for (name, value, expect) in [("LANG", "en_US.UTF-8", Lang::En), ("LC_ALL", "es_EC.UTF-8", Lang::Es), ("LANG", "C", Lang::Es), ("X", "en", Lang::Es)] {
-            assert_eq!(of_locale(|asked| (asked == name).then(|| value.to_owned())), expect, "{name}={value}");
+        for (name, value, expect) in [
+            ("LANG", "en_US.UTF-8", Lang::En),
+            ("LC_ALL", "es_EC.UTF-8", Lang::Es),
+            ("LANG", "C", Lang::Es),
+            ("X", "en", Lang::Es),
+        ] {
+            assert_eq!(
+                of_locale(|asked| (asked == name).then(|| value.to_owned())),
+                expect,
+                "{name}={value}"
+            );
         }
     }
 }

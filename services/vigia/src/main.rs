@@ -1,9 +1,13 @@
 //! Vigía: one binary. It serves all services or some, plays the demo and scenario files, and asks a server.
+#![allow(unreachable_pub, reason = "a binary: what is public in its modules is public in it alone")]
 
 mod cast;
 mod cluster;
 mod commands;
 mod config;
+mod demo;
+mod demo_story;
+mod demo_view;
 mod lang;
 mod output;
 mod play;
@@ -24,7 +28,11 @@ use crate::{
 /// Vigía: quién cumple los planes nacionales, quién no, y por qué.
 /// Who complies with the national plans, who does not, and why.
 #[derive(Debug, Parser)]
-#[command(name = "vigia", version, after_help = "Salida / exit codes: 0 bien / fine; 1 algo difiere o fue negado / something differs or was refused; 2 uso / usage.")]
+#[command(
+    name = "vigia",
+    version,
+    after_help = "Salida / exit codes: 0 bien / fine; 1 algo difiere o fue negado / something differs or was refused; 2 uso / usage."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -75,7 +83,9 @@ enum Command {
     #[command(subcommand)]
     Plan(PlanCommand),
     /// El tablero de un plan, eje, institución o territorio / the scorecard of a plan, component, institution, territory.
-    #[command(after_help = "Ejemplos / examples:\n  vigia scorecard plans/vcm\n  vigia scorecard institutions/msp --plan vcm --as-of 2024-03-31 -o json")]
+    #[command(
+        after_help = "Ejemplos / examples:\n  vigia scorecard plans/vcm\n  vigia scorecard institutions/msp --plan vcm --as-of 2024-03-31 -o json"
+    )]
     Scorecard {
         /// plans/vcm, plans/vcm/components/p1, institutions/msp, territories/17.
         name: String,
@@ -98,6 +108,17 @@ enum Command {
         as_of: Option<String>,
         #[command(flatten)]
         access: Access,
+    },
+    /// Muestra el sistema vivo: planes e instituciones reales, reportes simulados / the living system, with real plans
+    /// and institutions and simulated reports.
+    #[command(after_help = "Ejemplos / examples:\n  vigia demo\n  vigia demo --once -o json")]
+    Demo {
+        /// Termina después de mostrar / end after showing.
+        #[arg(long)]
+        once: bool,
+        /// Directorio de datos / data directory.
+        #[arg(long, default_value = "vigia-data/demo")]
+        data: PathBuf,
     },
     /// Representa escenarios y compara lo que se espera / play scenario files and compare with what they expect.
     #[command(after_help = "Ejemplo / example:\n  vigia simulate tests/scenarios")]
@@ -140,7 +161,7 @@ async fn main() -> ExitCode {
         Err(cause) => {
             // Into the void if nobody listens: the exit code still tells.
             let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("vigia: {cause:#}\n"));
-            ExitCode::from(1)
+            ExitCode::from(if cause.is::<output::Usage>() { 2 } else { 1 })
         }
     }
 }
@@ -153,10 +174,17 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
         Command::Serve { services, data, listen } => commands::serve(&load(Flags { data, listen, services })?).await?,
         Command::Init { data } => commands::init(&load(Flags { data, ..Flags::default() })?, json).await?,
         Command::Migrate { data } => commands::migrate(&load(Flags { data, ..Flags::default() })?, json).await?,
-        Command::Plan(PlanCommand::Import { file, validate_only, access }) => commands::plan_import(&access, &file, validate_only, json).await?,
+        Command::Plan(PlanCommand::Import {
+            file,
+            validate_only,
+            access,
+        }) => commands::plan_import(&access, &file, validate_only, json).await?,
         Command::Plan(PlanCommand::Export { plan, access }) => commands::plan_export(&access, &plan).await?,
-        Command::Scorecard { name, plan, as_of, access } => commands::scorecard(&access, &name, plan.as_deref(), as_of.as_deref(), json).await?,
+        Command::Scorecard { name, plan, as_of, access } => {
+            commands::scorecard(&access, &name, plan.as_deref(), as_of.as_deref(), json).await?;
+        }
         Command::Verdict { name, as_of, access } => commands::verdict(&access, &name, as_of.as_deref(), json).await?,
+        Command::Demo { once, data } => demo::run(&data, once, json).await?,
         Command::Simulate { files } => return simulate::run(&files, json).await,
     }
     Ok(true)

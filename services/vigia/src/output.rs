@@ -3,12 +3,31 @@
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result};
-use comfy_table::{Attribute, Cell, Color, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Attribute, Cell, Color, Table, presets::NOTHING};
 use prost::Message;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde::Serialize;
 
 use crate::lang::say;
+
+/// What was asked for can't be asked so: exit code 2, as for flags that nobody knows.
+#[derive(Debug)]
+pub struct Usage(String);
+
+impl Usage {
+    /// With what is wrong.
+    pub fn of(text: impl Into<String>) -> anyhow::Error {
+        Self(text.into()).into()
+    }
+}
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 /// Writes a line. A reader that has gone (`| head`) is no error of ours.
 pub fn line(text: &str) {
@@ -33,14 +52,18 @@ pub fn value(name: &str, message: &impl Message) -> Result<serde_json::Value> {
 /// A table with a heading, and colours where a person looks at it.
 pub fn table(heading: &[&str], rows: Vec<Vec<Cell>>) -> String {
     let mut table = Table::new();
-    table.set_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(NOTHING);
     table.set_header(heading.iter().map(|title| bold(title)));
     table.add_rows(rows);
     table.to_string()
 }
 
 fn bold(text: &str) -> Cell {
-    if colours() { Cell::new(text).add_attribute(Attribute::Bold) } else { Cell::new(text) }
+    if colours() {
+        Cell::new(text).add_attribute(Attribute::Bold)
+    } else {
+        Cell::new(text)
+    }
 }
 
 /// A cell in the colour of the traffic light: green from 85, yellow from 70, red below.

@@ -78,39 +78,75 @@ impl Stage {
         let administrator = Credentials::Account(cluster::ADMINISTRATOR.to_owned(), password.trim().to_owned());
         let cast = Cast::connect(format!("http://{}", running.address), administrator).await?;
         let plan = format!("plans/{}", scenario.plan_id);
-        let mut stage = Self { clock, cast, plan, versions: HashMap::new(), revisions: 0, running, _directory: directory };
+        let mut stage = Self {
+            clock,
+            cast,
+            plan,
+            versions: HashMap::new(),
+            revisions: 0,
+            running,
+            _directory: directory,
+        };
         stage.let_in(&scenario.institutions()).await?;
         stage.adopt(scenario, begin).await?;
         Ok(stage)
     }
 
     async fn let_in(&mut self, institutions: &BTreeSet<String>) -> Result<()> {
-        for (office, role) in [("coordinator", Role::Coordinator), ("reviewer", Role::Reviewer), ("auditor", Role::Auditor)] {
+        for (office, role) in [
+            ("coordinator", Role::Coordinator),
+            ("reviewer", Role::Reviewer),
+            ("auditor", Role::Auditor),
+        ] {
             self.cast.client(office, new_key(office)?, &[(role, "")]).await?;
         }
-        self.cast.person("coordinator", SCRATCH_PASSWORD, &[(Role::Coordinator, "")]).await?;
+        self.cast
+            .person("coordinator", SCRATCH_PASSWORD, &[(Role::Coordinator, "")])
+            .await?;
         self.cast.person("approver", SCRATCH_PASSWORD, &[(Role::Approver, "")]).await?;
         let mut registry = InstitutionServiceClient::new(self.cast.of("coordinator")?);
         for id in institutions {
-            let institution = Institution { name_es: id.clone(), branch: "executive".into(), kind: "ministry".into(), ..Institution::default() };
+            let institution = Institution {
+                name_es: id.clone(),
+                branch: "executive".into(),
+                kind: "ministry".into(),
+                ..Institution::default()
+            };
             let request = CreateInstitutionRequest {
                 institution_id: id.clone(),
                 institution: Some(institution),
                 request_id: self.cast.request_id(),
             };
-            registry.create_institution(request).await.map_err(told).with_context(|| format!("institutions/{id}"))?;
+            registry
+                .create_institution(request)
+                .await
+                .map_err(told)
+                .with_context(|| format!("institutions/{id}"))?;
             let scope = format!("institutions/{id}");
-            self.cast.client(id, new_key(id)?, &[(Role::Reporter, &scope), (Role::Head, &scope)]).await?;
+            self.cast
+                .client(id, new_key(id)?, &[(Role::Reporter, &scope), (Role::Head, &scope)])
+                .await?;
         }
         Ok(())
     }
 
     /// Imports the plan and puts it in force before anything happens.
     async fn adopt(&mut self, scenario: &Scenario, begin: Timestamp) -> Result<()> {
-        let request = ImportPlanRequest { file: scenario.plan.to_yaml().into(), validate_only: false, request_id: self.cast.request_id() };
-        PlanServiceClient::new(self.cast.of("coordinator")?).import_plan(request).await.map_err(told).context("plan")?;
+        let request = ImportPlanRequest {
+            file: scenario.plan.to_yaml().into(),
+            validate_only: false,
+            request_id: self.cast.request_id(),
+        };
+        PlanServiceClient::new(self.cast.of("coordinator")?)
+            .import_plan(request)
+            .await
+            .map_err(told)
+            .context("plan")?;
         let day = scenario.zone.to_datetime(begin).date();
-        self.revise(&["coordinator".into(), "approver".into()], &day.to_string(), UNSAID, "", Vec::new()).await.map_err(told).context("plan")
+        self.revise(&["coordinator".into(), "approver".into()], &day.to_string(), UNSAID, "", Vec::new())
+            .await
+            .map_err(told)
+            .context("plan")
     }
 
     /// Ends the services and takes the directory away.
@@ -133,7 +169,9 @@ impl Stage {
     }
 
     async fn call(&mut self, event: &Event) -> std::result::Result<(), Failed> {
-        let [first, ..] = event.by.as_slice() else { return Err(anyhow::anyhow!("as").into()) };
+        let [first, ..] = event.by.as_slice() else {
+            return Err(anyhow::anyhow!("as").into());
+        };
         let caller = match first.as_str() {
             "approver" => self.cast.of(&person("approver"))?,
             client => self.cast.of(client)?,
@@ -145,15 +183,20 @@ impl Stage {
             Verb::Validate | Verb::Return | Verb::Reject => self.review(caller, event).await,
             Verb::Extend => self.extend(caller, event).await,
             Verb::Waive => {
-                let request =
-                    WaiveObligationRequest { name: self.obligation(event), reason: said(event, "reason"), request_id: self.cast.request_id() };
+                let request = WaiveObligationRequest {
+                    name: self.obligation(event),
+                    reason: said(event, "reason"),
+                    request_id: self.cast.request_id(),
+                };
                 ObligationServiceClient::new(caller).waive_obligation(request).await?;
                 Ok(())
             }
             Verb::Revise => {
                 let changes = event.node.get("changes").map(Node::to_yaml).unwrap_or_default();
                 let basis = said(event, "legal_basis");
-                Ok(self.revise(&event.by, event.arg("effective"), &basis, event.arg("reason"), changes.into()).await?)
+                Ok(self
+                    .revise(&event.by, event.arg("effective"), &basis, event.arg("reason"), changes.into())
+                    .await?)
             }
         }
     }
@@ -170,9 +213,18 @@ impl Stage {
         let mut service = AssignmentServiceClient::new(caller);
         let (name, etag, request_id) = (self.assignment(event), String::new(), self.cast.request_id());
         match event.verb {
-            Verb::Accept => drop(service.accept_assignment(AcceptAssignmentRequest { name, etag, request_id }).await?),
+            Verb::Accept => drop(
+                service
+                    .accept_assignment(AcceptAssignmentRequest { name, etag, request_id })
+                    .await?,
+            ),
             Verb::Contest => {
-                let request = ContestAssignmentRequest { name, reason: said(event, "reason"), etag, request_id };
+                let request = ContestAssignmentRequest {
+                    name,
+                    reason: said(event, "reason"),
+                    etag,
+                    request_id,
+                };
                 service.contest_assignment(request).await?;
             }
             Verb::Resolve => {
@@ -181,11 +233,22 @@ impl Stage {
                     "withdrawn" => Resolution::Withdrawn,
                     other => return Err(anyhow::anyhow!("resolution: {other}").into()),
                 };
-                let request = ResolveAssignmentRequest { name, resolution: resolution.into(), reason: said(event, "reason"), etag, request_id };
+                let request = ResolveAssignmentRequest {
+                    name,
+                    resolution: resolution.into(),
+                    reason: said(event, "reason"),
+                    etag,
+                    request_id,
+                };
                 service.resolve_assignment(request).await?;
             }
             Verb::End => {
-                let request = EndAssignmentRequest { name, last_day: event.arg("last_day").to_owned(), etag, request_id };
+                let request = EndAssignmentRequest {
+                    name,
+                    last_day: event.arg("last_day").to_owned(),
+                    etag,
+                    request_id,
+                };
                 service.end_assignment(request).await?;
             }
             Verb::HandOver => {
@@ -236,7 +299,10 @@ impl Stage {
         let assignments = event.node.get("assignments").map(Node::texts).unwrap_or_default();
         let request = SucceedInstitutionRequest {
             succession: Some(succession),
-            assignments: assignments.into_iter().map(|id| format!("{}/assignments/{id}", self.plan)).collect(),
+            assignments: assignments
+                .into_iter()
+                .map(|id| format!("{}/assignments/{id}", self.plan))
+                .collect(),
             request_id: self.cast.request_id(),
         };
         InstitutionServiceClient::new(caller).succeed_institution(request).await?;
@@ -245,7 +311,14 @@ impl Stage {
 
     async fn submit(&mut self, caller: Principal, event: &Event) -> std::result::Result<(), Failed> {
         let parent = self.obligation(event);
-        let values: Result<_> = event.node.get("values").map(Node::entries).unwrap_or_default().iter().map(|(code, node)| value(code, node)).collect();
+        let values: Result<_> = event
+            .node
+            .get("values")
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|(code, node)| value(code, node))
+            .collect();
         let milestones = event.node.get("milestones").map(Node::texts).unwrap_or_default();
         let report = Report {
             values: values?,
@@ -254,8 +327,12 @@ impl Stage {
             narrative: event.arg("narrative").to_owned(),
             ..Report::default()
         };
-        let request =
-            SubmitReportRequest { parent: parent.clone(), report: Some(report), request_id: self.cast.request_id(), ..SubmitReportRequest::default() };
+        let request = SubmitReportRequest {
+            parent: parent.clone(),
+            report: Some(report),
+            request_id: self.cast.request_id(),
+            ..SubmitReportRequest::default()
+        };
         let answer = ReportServiceClient::new(caller).submit_report(request).await?.into_inner();
         self.versions.insert(parent, answer.report.map_or(0, |report| report.version));
         Ok(())
@@ -271,7 +348,11 @@ impl Stage {
             Verb::Return => Decision::Returned,
             _ => Decision::Rejected,
         };
-        let observation = if decision == Decision::Validated { event.arg("observation").to_owned() } else { said(event, "observation") };
+        let observation = if decision == Decision::Validated {
+            event.arg("observation").to_owned()
+        } else {
+            said(event, "observation")
+        };
         let request = ReviewReportRequest {
             name: format!("{obligation}/reports/{version}"),
             decision: decision.into(),
@@ -284,7 +365,12 @@ impl Stage {
     }
 
     async fn extend(&mut self, caller: Principal, event: &Event) -> std::result::Result<(), Failed> {
-        let covers = match (event.arg("assignment"), event.arg("institution"), event.arg("territory"), event.arg("all")) {
+        let covers = match (
+            event.arg("assignment"),
+            event.arg("institution"),
+            event.arg("territory"),
+            event.arg("all"),
+        ) {
             ("", "", "", "true") => Covers::All(true),
             (_, "", "", "") if !event.arg("assignment").is_empty() => Covers::Assignment(self.assignment(event)),
             ("", id, "", "") if !id.is_empty() => Covers::Institution(format!("institutions/{id}")),
@@ -299,16 +385,30 @@ impl Stage {
             legal_basis: said(event, "legal_basis"),
             ..Extension::default()
         };
-        let request = GrantExtensionRequest { parent: self.plan.clone(), extension: Some(extension), request_id: self.cast.request_id() };
+        let request = GrantExtensionRequest {
+            parent: self.plan.clone(),
+            extension: Some(extension),
+            request_id: self.cast.request_id(),
+        };
         ObligationServiceClient::new(caller).grant_extension(request).await?;
         Ok(())
     }
 
     /// Proposes a revision as the first person and approves it as the second.
-    async fn revise(&mut self, by: &[String], effective: &str, basis: &str, reason: &str, file: Vec<u8>) -> std::result::Result<(), Status> {
+    async fn revise(
+        &mut self,
+        by: &[String],
+        effective: &str,
+        basis: &str,
+        reason: &str,
+        file: Vec<u8>,
+    ) -> std::result::Result<(), Status> {
         let someone = |at: usize| by.get(at).or(by.last()).map(|id| person(id)).unwrap_or_default();
         let unknown = |cause: anyhow::Error| Status::internal(cause.to_string());
-        let (proposer, approver) = (self.cast.of(&someone(0)).map_err(unknown)?, self.cast.of(&someone(1)).map_err(unknown)?);
+        let (proposer, approver) = (
+            self.cast.of(&someone(0)).map_err(unknown)?,
+            self.cast.of(&someone(1)).map_err(unknown)?,
+        );
         let revision = Revision {
             base: self.revisions,
             legal_instrument: basis.to_owned(),
@@ -323,8 +423,17 @@ impl Stage {
             validate_only: false,
             request_id: self.cast.request_id(),
         };
-        let proposed = RevisionServiceClient::new(proposer).propose_revision(Request::new(request)).await?.into_inner().revision.unwrap_or_default();
-        let request = ApproveRevisionRequest { name: proposed.name, etag: String::new(), request_id: self.cast.request_id() };
+        let proposed = RevisionServiceClient::new(proposer)
+            .propose_revision(Request::new(request))
+            .await?
+            .into_inner()
+            .revision
+            .unwrap_or_default();
+        let request = ApproveRevisionRequest {
+            name: proposed.name,
+            etag: String::new(),
+            request_id: self.cast.request_id(),
+        };
         RevisionServiceClient::new(approver).approve_revision(request).await?;
         self.revisions += 1;
         Ok(())
@@ -364,10 +473,12 @@ impl Refusal {
     /// Reads a status.
     pub fn of(status: &Status) -> Self {
         let details = status.get_error_details();
-        let reason = details.error_info().map_or_else(|| format!("{:?}", status.code()), |info| info.reason.clone());
+        let reason = details
+            .error_info()
+            .map_or_else(|| format!("{:?}", status.code()), |info| info.reason.clone());
         let mut text = status.message().to_owned();
         for violation in details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default() {
-            text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
+            text.extend(["\n  ", &violation.field, ": ", &violation.description]);
         }
         Self { reason, text }
     }
@@ -380,6 +491,7 @@ impl std::fmt::Display for Refusal {
 }
 
 /// A status with all that its details say.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub fn told(status: Status) -> anyhow::Error {
     anyhow::anyhow!("{}", Refusal::of(&status))
 }
@@ -396,7 +508,8 @@ fn said(event: &Event, key: &str) -> String {
 /// A role by its name in plan files.
 pub fn role(name: &str) -> Result<AssignmentRole> {
     let role = AssignmentRole::from_str_name(&format!("ASSIGNMENT_ROLE_{}", name.to_uppercase()));
-    role.filter(|role| *role != AssignmentRole::Unspecified).with_context(|| format!("role: {name}"))
+    role.filter(|role| *role != AssignmentRole::Unspecified)
+        .with_context(|| format!("role: {name}"))
 }
 
 /// A reported value: a number, or a ratio `{num, den}`, with its digits as they are written.
@@ -406,9 +519,15 @@ fn value(code: &str, node: &Node) -> Result<IndicatorValue> {
         Kind::Scalar(text, _) => Value::Number(Decimal { value: text.clone() }),
         Kind::Map(_) => {
             let part = |key| node.text_of(key).with_context(|| format!("values.{code}.{key}"));
-            Value::Ratio(Ratio { num: decimal(part("num")?), den: decimal(part("den")?) })
+            Value::Ratio(Ratio {
+                num: decimal(part("num")?),
+                den: decimal(part("den")?),
+            })
         }
         Kind::List(_) => bail!("values.{code}: un número o {{num, den}} / a number or {{num, den}}"),
     };
-    Ok(IndicatorValue { indicator: code.to_owned(), value: Some(value) })
+    Ok(IndicatorValue {
+        indicator: code.to_owned(),
+        value: Some(value),
+    })
 }

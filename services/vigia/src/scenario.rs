@@ -45,9 +45,8 @@ pub struct Event {
     pub refused: Option<String>,
 }
 
-/// What an event does.
+/// What an event does: the verbs of VERDICTS, 'Scenario file'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the verbs of VERDICTS, 'Scenario file'")]
 pub enum Verb {
     Propose,
     Accept,
@@ -67,18 +66,48 @@ pub enum Verb {
 
 /// Each verb with the keys that it takes besides `at`, `as`, `do`, `refused` and `why`; those before the bar are needed.
 const VERBS: [(&str, Verb, &[&str], &[&str]); 14] = [
-    ("propose", Verb::Propose, &["assignment", "action", "institution", "role", "from"], &["territory", "last_day", "indicative", "instrument"]),
+    (
+        "propose",
+        Verb::Propose,
+        &["assignment", "action", "institution", "role", "from"],
+        &["territory", "last_day", "indicative", "instrument"],
+    ),
     ("accept", Verb::Accept, &["assignment"], &[]),
     ("contest", Verb::Contest, &["assignment"], &["reason"]),
     ("resolve", Verb::Resolve, &["assignment", "resolution"], &["reason"]),
-    ("hand_over", Verb::HandOver, &["assignment", "to", "institution", "effective"], &["instrument", "legal_basis"]),
+    (
+        "hand_over",
+        Verb::HandOver,
+        &["assignment", "to", "institution", "effective"],
+        &["instrument", "legal_basis"],
+    ),
     ("end", Verb::End, &["assignment", "last_day"], &[]),
-    ("succeed", Verb::Succeed, &["predecessor", "successor", "effective"], &["kind", "instrument", "assignments"]),
-    ("submit", Verb::Submit, &["assignment", "period"], &["values", "milestones", "nil", "narrative"]),
+    (
+        "succeed",
+        Verb::Succeed,
+        &["predecessor", "successor", "effective"],
+        &["kind", "instrument", "assignments"],
+    ),
+    (
+        "submit",
+        Verb::Submit,
+        &["assignment", "period"],
+        &["values", "milestones", "nil", "narrative"],
+    ),
     ("validate", Verb::Validate, &["assignment", "period"], &["version", "observation"]),
-    ("return", Verb::Return, &["assignment", "period", "answer_by"], &["version", "observation"]),
+    (
+        "return",
+        Verb::Return,
+        &["assignment", "period", "answer_by"],
+        &["version", "observation"],
+    ),
     ("reject", Verb::Reject, &["assignment", "period"], &["version", "observation"]),
-    ("extend", Verb::Extend, &["period", "until"], &["assignment", "institution", "territory", "all", "emergency", "legal_basis"]),
+    (
+        "extend",
+        Verb::Extend,
+        &["period", "until"],
+        &["assignment", "institution", "territory", "all", "emergency", "legal_basis"],
+    ),
     ("waive", Verb::Waive, &["assignment", "period"], &["reason"]),
     ("revise", Verb::Revise, &["effective", "changes"], &["legal_basis", "reason"]),
 ];
@@ -119,9 +148,25 @@ impl std::fmt::Display for About {
 const OBLIGATION_KEYS: [&str; 3] = ["state", "timeliness", "due"];
 const ACTION_KEYS: [&str; 5] = ["state", "period", "strict", "observed", "validated"];
 const SCORECARD_KEYS: [&str; 19] = [
-    "strict", "observed", "validated", "coverage_observed", "coverage_validated", "owed", "received", "on_time", "validated_reports",
-    "validated_on_time", "nil", "waived_after_due", "extended_after_due", "assignments_proposed", "assignments_accepted",
-    "assignments_contested", "assignments_unanswered", "median_delay_days", "median_review_days",
+    "strict",
+    "observed",
+    "validated",
+    "coverage_observed",
+    "coverage_validated",
+    "owed",
+    "received",
+    "on_time",
+    "validated_reports",
+    "validated_on_time",
+    "nil",
+    "waived_after_due",
+    "extended_after_due",
+    "assignments_proposed",
+    "assignments_accepted",
+    "assignments_contested",
+    "assignments_unanswered",
+    "median_delay_days",
+    "median_review_days",
 ];
 
 impl Scenario {
@@ -132,7 +177,10 @@ impl Scenario {
         let plan = file.get("plan").context("falta / missing: plan")?.clone();
         let head = plan.get("plan").context("falta / missing: plan.plan")?;
         let zone = head.text_of("time_zone").context("falta / missing: plan.plan.time_zone")?;
-        let start = head.get("period").and_then(|period| period.text_of("start")).context("falta / missing: plan.plan.period.start")?;
+        let start = head
+            .get("period")
+            .and_then(|period| period.text_of("start"))
+            .context("falta / missing: plan.plan.period.start")?;
         let mut events = Vec::new();
         for node in file.get("events").map(Node::items).unwrap_or_default() {
             events.push(Event::parse(node).with_context(|| format!("línea / line {}", node.line))?);
@@ -211,11 +259,23 @@ impl Event {
             node.get(key).with_context(|| format!("falta / missing: {key}"))?;
         }
         only(node, &[needed, allowed, &["at", "as", "do", "refused", "why"]].concat())?;
-        let by: Vec<String> = node.get("as").map(Node::texts).unwrap_or_default().into_iter().map(str::to_owned).collect();
+        let by: Vec<String> = node
+            .get("as")
+            .map(Node::texts)
+            .unwrap_or_default()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         if by.is_empty() {
             bail!("falta / missing: as");
         }
-        Ok(Self { at: local(node, "at")?, by, verb, node: node.clone(), refused: node.text_of("refused").map(str::to_owned) })
+        Ok(Self {
+            at: local(node, "at")?,
+            by,
+            verb,
+            node: node.clone(),
+            refused: node.text_of("refused").map(str::to_owned),
+        })
     }
 
     /// A text argument; empty where it is absent.
@@ -229,7 +289,11 @@ impl Expectation {
         let asked = [node.get("obligation"), node.get("action"), node.get("scorecard")];
         let (about, keys): (_, &[&str]) = match asked {
             [Some(of), None, None] => {
-                let part = |key| of.text_of(key).with_context(|| format!("falta / missing: obligation.{key}")).map(str::to_owned);
+                let part = |key| {
+                    of.text_of(key)
+                        .with_context(|| format!("falta / missing: obligation.{key}"))
+                        .map(str::to_owned)
+                };
                 (About::Obligation(part("assignment")?, part("period")?), &OBLIGATION_KEYS)
             }
             [None, Some(code), None] => (About::Action(code.text().context("action")?.to_owned()), &ACTION_KEYS),
@@ -244,13 +308,18 @@ impl Expectation {
             }
             answer.push((key.clone(), value.text().map(str::to_owned)));
         }
-        Ok(Self { as_of: local(node, "as_of")?, about, answer })
+        Ok(Self {
+            as_of: local(node, "as_of")?,
+            about,
+            answer,
+        })
     }
 }
 
 fn local(node: &Node, key: &str) -> Result<DateTime> {
     let text = node.text_of(key).with_context(|| format!("falta / missing: {key}"))?;
-    text.parse().with_context(|| format!("{key}: {text} no es una hora local / is not a local time"))
+    text.parse()
+        .with_context(|| format!("{key}: {text} no es una hora local / is not a local time"))
 }
 
 /// Refuses keys that nobody reads: a slip of the pen must not pass for an expectation that was met.

@@ -21,6 +21,7 @@ use vigia_proto::compliance::{
 use crate::{
     cast::Principal,
     lang::say,
+    output::Usage,
     play::{Refusal, Stage},
     scenario::{About, Event, Expectation, Scenario},
 };
@@ -70,9 +71,12 @@ pub async fn run(files: &[PathBuf], json: bool) -> Result<bool> {
         }
     }
     if !faults.is_empty() {
-        bail!(faults.join("\n"));
+        return Err(Usage::of(faults.join("\n")));
     }
-    let events: usize = scenarios.iter().map(|(_, scenario)| scenario.events.len() + scenario.expect.len()).sum();
+    let events: usize = scenarios
+        .iter()
+        .map(|(_, scenario)| scenario.events.len() + scenario.expect.len())
+        .sum();
     let progress = progress(events);
     let at_once = std::thread::available_parallelism().map_or(2, usize::from);
     let played: Vec<Outcome> = futures::stream::iter(scenarios)
@@ -85,7 +89,11 @@ pub async fn run(files: &[PathBuf], json: bool) -> Result<bool> {
         .await?;
     progress.finish_and_clear();
     let outcomes = Outcomes::of(played);
-    if json { crate::output::json(&outcomes)? } else { outcomes.tell() }
+    if json {
+        crate::output::json(&outcomes)?;
+    } else {
+        outcomes.tell();
+    }
     Ok(outcomes.differ == 0)
 }
 
@@ -102,7 +110,7 @@ fn collect(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
             continue;
         }
         let mut inside = Vec::new();
-        for entry in fs::read_dir(path).with_context(|| path.display().to_string())? {
+        for entry in fs::read_dir(path).map_err(|cause| Usage::of(format!("{}: {cause}", path.display())))? {
             inside.push(entry?.path());
         }
         inside.retain(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"));
@@ -133,12 +141,21 @@ async fn play(file: &str, scenario: &Scenario, progress: &ProgressBar) -> Result
     let auditor = stage.cast.of("auditor")?;
     for expectation in &scenario.expect {
         let got = ask(&auditor, &stage.plan, scenario, expectation).await;
-        answers.push(compare(&scenario.zone, expectation, got.with_context(|| format!("{} {}", expectation.as_of, expectation.about))?)?);
+        answers.push(compare(
+            &scenario.zone,
+            expectation,
+            got.with_context(|| format!("{} {}", expectation.as_of, expectation.about))?,
+        )?);
         progress.inc(1);
     }
     drop(auditor);
     stage.strike().await?;
-    Ok(Outcome { file: file.to_owned(), title: scenario.title.clone(), events: scenario.events.len(), answers })
+    Ok(Outcome {
+        file: file.to_owned(),
+        title: scenario.title.clone(),
+        events: scenario.events.len(),
+        answers,
+    })
 }
 
 /// A day after the last event and the last question, so that nothing that is asked lies in the future.
@@ -150,17 +167,27 @@ fn after_everything(scenario: &Scenario) -> Result<Timestamp> {
 }
 
 fn describe(event: &Event) -> String {
-    format!("{} {} {:?} {} {}", event.at, event.by.join("+"), event.verb, event.arg("assignment"), event.arg("period")).trim().to_owned()
+    format!(
+        "{} {} {:?} {} {}",
+        event.at,
+        event.by.join("+"),
+        event.verb,
+        event.arg("assignment"),
+        event.arg("period")
+    )
+    .trim()
+    .to_owned()
 }
 
-/// An answer where an event was expected to be refused, or was refused without that; none where all went as it should.
+/// An answer where an event was expected to be refused, or was refused; none where it simply went through. A refusal
+/// that the file does not speak of is told but is no difference: the call changed nothing, and what follows shows it.
 fn compare_event(event: &Event, refusal: Option<&Refusal>) -> Option<Answer> {
     if refusal.is_none() && event.refused.is_none() {
         return None;
     }
     let of = |refused: Option<&str>| serde_json::Map::from_iter([("refused".to_owned(), serde_json::Value::from(refused))]);
     let reason = refusal.map(|refusal| refusal.reason.as_str());
-    let differs = if reason == event.refused.as_deref() {
+    let differs = if event.refused.is_none() || reason == event.refused.as_deref() {
         Vec::new()
     } else {
         let got = refusal.map_or_else(|| say("aceptado", "accepted").to_owned(), Refusal::to_string);
@@ -186,7 +213,11 @@ async fn ask(auditor: &Principal, plan: &str, scenario: &Scenario, expectation: 
         About::Obligation(assignment, period) => format!("{plan}/assignments/{assignment}/obligations/{period}"),
         About::Action(code) => format!("{plan}/actions/{}", id_of_code(code)),
         About::Scorecard(scope) => {
-            let request = GetScorecardRequest { name: scope_name(plan, scope)?, plan: plan.to_owned(), as_of };
+            let request = GetScorecardRequest {
+                name: scope_name(plan, scope)?,
+                plan: plan.to_owned(),
+                as_of,
+            };
             let answer = compliance.get_scorecard(request).await.map_err(crate::play::told)?.into_inner();
             return Ok(of_scorecard(&answer.scorecard.context("scorecard")?));
         }
@@ -276,7 +307,11 @@ fn compare(zone: &TimeZone, expectation: &Expectation, got: Got) -> Result<Answe
             }
             (_, expected) => expected.clone(),
         };
-        let found = if INDICES.contains(&key.as_str()) { found.map(|index| rounded(&index).unwrap_or(index)) } else { found };
+        let found = if INDICES.contains(&key.as_str()) {
+            found.map(|index| rounded(&index).unwrap_or(index))
+        } else {
+            found
+        };
         if expected != found {
             differs.push(difference(key, expected.as_deref(), found.as_deref()));
         }
@@ -313,7 +348,13 @@ fn rounded(text: &str) -> Option<String> {
 
 fn difference(key: &str, expected: Option<&str>, got: Option<&str>) -> String {
     let null = |value: Option<&str>| value.unwrap_or("null").to_owned();
-    format!("{key}: {} {}, {} {}", say("se esperaba", "expected"), null(expected), say("fue", "got"), null(got))
+    format!(
+        "{key}: {} {}, {} {}",
+        say("se esperaba", "expected"),
+        null(expected),
+        say("fue", "got"),
+        null(got)
+    )
 }
 
 impl Outcomes {
@@ -323,7 +364,12 @@ impl Outcomes {
         let differ = answers().filter(|answer| !answer.differs.is_empty()).count();
         // This line is read by machines: it is the same in every language.
         let summary = format!("{expectations} expectations, {differ} differ");
-        Self { scenarios, expectations, differ, summary }
+        Self {
+            scenarios,
+            expectations,
+            differ,
+            summary,
+        }
     }
 
     fn tell(&self) {
@@ -346,8 +392,15 @@ mod tests {
     #[test]
     fn indices_are_rounded_half_up_on_their_digits() {
         for (text, expect) in [
-            ("1.0", Some("1")), ("0.9124995", Some("0.9125")), ("0.9999995", Some("1")), ("0.0000005", Some("0.000001")),
-            ("0.0000004", Some("0")), ("0.303030303030", Some("0.30303")), ("", None), ("abc", None), ("0", Some("0")),
+            ("1.0", Some("1")),
+            ("0.9124995", Some("0.9125")),
+            ("0.9999995", Some("1")),
+            ("0.0000005", Some("0.000001")),
+            ("0.0000004", Some("0")),
+            ("0.303030303030", Some("0.30303")),
+            ("", None),
+            ("abc", None),
+            ("0", Some("0")),
         ] {
             assert_eq!(rounded(text).as_deref(), expect, "{text}");
         }

@@ -35,13 +35,28 @@ impl Node {
             let (event, span) = event.map_err(|cause| anyhow!("línea {} / line {0}: {}", cause.marker().line(), cause.info()))?;
             let line = span.start.line();
             let done = match event {
-                Event::Scalar(text, style, _, _) => Some(Self { line, kind: Kind::Scalar(text.into_owned(), style != ScalarStyle::Plain) }),
+                Event::Scalar(text, style, _, _) => Some(Self {
+                    line,
+                    kind: Kind::Scalar(text.into_owned(), style != ScalarStyle::Plain),
+                }),
                 Event::SequenceStart(..) => {
-                    open.push((Self { line, kind: Kind::List(Vec::new()) }, None));
+                    open.push((
+                        Self {
+                            line,
+                            kind: Kind::List(Vec::new()),
+                        },
+                        None,
+                    ));
                     None
                 }
                 Event::MappingStart(..) => {
-                    open.push((Self { line, kind: Kind::Map(Vec::new()) }, None));
+                    open.push((
+                        Self {
+                            line,
+                            kind: Kind::Map(Vec::new()),
+                        },
+                        None,
+                    ));
                     None
                 }
                 Event::SequenceEnd | Event::MappingEnd => open.pop().map(|(node, _)| node),
@@ -55,8 +70,18 @@ impl Node {
             match open.last_mut() {
                 None if root.is_none() => root = Some(node),
                 None => bail!("línea {line} / line {line}: un solo documento por archivo / one document in a file"),
-                Some((Self { kind: Kind::List(items), .. }, _)) => items.push(node),
-                Some((Self { kind: Kind::Map(entries), .. }, key)) => match (key.take(), node.kind) {
+                Some((
+                    Self {
+                        kind: Kind::List(items), ..
+                    },
+                    _,
+                )) => items.push(node),
+                Some((
+                    Self {
+                        kind: Kind::Map(entries), ..
+                    },
+                    key,
+                )) => match (key.take(), node.kind) {
                     (Some(key), _) if entries.iter().any(|(given, _)| *given == key) => {
                         bail!("línea {line} / line {line}: «{key}» aparece dos veces / comes twice")
                     }
@@ -64,7 +89,12 @@ impl Node {
                     (None, Kind::Scalar(text, _)) => *key = Some(text),
                     (None, _) => bail!("línea {line} / line {line}: la clave no es un texto / the key is not a text"),
                 },
-                Some((Self { kind: Kind::Scalar(..), .. }, _)) => bail!("línea {line}: un escalar no contiene nada"),
+                Some((
+                    Self {
+                        kind: Kind::Scalar(..), ..
+                    },
+                    _,
+                )) => bail!("línea {line}: un escalar no contiene nada"),
             }
         }
         root.ok_or_else(|| anyhow!("el archivo está vacío / the file is empty"))
@@ -73,7 +103,11 @@ impl Node {
     /// The value of a key; none where it is not there, or empty.
     pub fn get(&self, key: &str) -> Option<&Self> {
         let Kind::Map(entries) = &self.kind else { return None };
-        entries.iter().find(|(given, _)| given == key).map(|(_, node)| node).filter(|node| !node.is_null())
+        entries
+            .iter()
+            .find(|(given, _)| given == key)
+            .map(|(_, node)| node)
+            .filter(|node| !node.is_null())
     }
 
     /// A scalar's text.
@@ -139,7 +173,10 @@ impl Node {
         match &self.kind {
             Kind::Scalar(..) if self.is_null() => out.push_str("null"),
             Kind::Scalar(text, quoted) => {
-                let plain = !quoted && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'));
+                let plain = !quoted
+                    && text
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'));
                 if plain { out.push_str(text) } else { out.push_str(&quote(text)) }
             }
             Kind::List(items) => {

@@ -6,7 +6,7 @@ the verdict change. Nothing of Vigía is installed: the stubs are generated from
 starts. README.md beside this file shows it at work.
 
     client.py --key msp.pem keygen
-    client.py --server 127.0.0.1:50051 --client clients/msp-1 --key msp.pem obligations
+    client.py --server 127.0.0.1:7300 --client clients/msp-1 --key msp.pem obligations
 """
 
 import argparse
@@ -114,10 +114,15 @@ def read_key(path: pathlib.Path) -> Ed25519PrivateKey:
     return key
 
 
+def now() -> float:
+    """The machine's time, which must be right to half a minute: the assertion below says when it was made."""
+    return time.time()
+
+
 def client_assertion(client: str, kid: str, key: Ed25519PrivateKey) -> str:
     """What a client says to prove who it is (RFC 7523): good for one minute and used once."""
-    now = int(time.time())
-    claims = {"iss": client, "sub": client, "aud": "vigia", "iat": now, "exp": now + 60, "jti": str(uuid.uuid4())}
+    at = int(now())
+    claims = {"iss": client, "sub": client, "aud": "vigia", "iat": at, "exp": at + 60, "jti": str(uuid.uuid4())}
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"typ": "JWT", "kid": kid})
 
 
@@ -141,7 +146,7 @@ class Vigia:
 
     def token(self) -> str:
         """A token that is good for a while yet."""
-        if time.time() > self._token_ends - RENEW_SECONDS:
+        if now() > self._token_ends - RENEW_SECONDS:
             messages, stubs = area("identity", "token_service")
             if self._password:
                 account, password = self._password
@@ -258,11 +263,11 @@ def show_verdict(verdict, basis) -> None:
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description="A client of Vigía in Python.")
-    parser.add_argument("--server", default="127.0.0.1:50051", help="host:port (default: %(default)s)")
+    parser.add_argument("--server", default="127.0.0.1:7300", help="host:port (default: %(default)s)")
     parser.add_argument("--tls", action="store_true", help="over TLS; without it only to a server on this machine")
     parser.add_argument("--client", default="", help="who we are: clients/msp-1")
     parser.add_argument("--key", type=pathlib.Path, required=True, help="file of our private key (PEM)")
-    parser.add_argument("--kid", default="k1", help="id under which the key was added (default: %(default)s)")
+    parser.add_argument("--kid", default="", help="id under which the key was added (default: the client's: msp-1)")
     parser.add_argument("--proto", type=pathlib.Path, default=PROTO, help="folder of the contract")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("keygen", help="make a key and print its public half")
@@ -293,7 +298,8 @@ def run(given: argparse.Namespace) -> None:
         grpc.secure_channel(given.server, grpc.ssl_channel_credentials()) if given.tls else grpc.insecure_channel(given.server)
     )
     with channel:
-        vigia = Vigia(channel, given.client, given.kid, read_key(given.key))
+        kid = given.kid or given.client.removeprefix("clients/")
+        vigia = Vigia(channel, given.client, kid, read_key(given.key))
         if given.command == "whoami":
             show(vigia.who_am_i())
         elif given.command == "obligations":

@@ -10,6 +10,7 @@ duty is accepted, and, started anew on the same data, on 20 April, when the firs
 
 import datetime
 import glob
+import json
 import os
 import pathlib
 import signal
@@ -71,7 +72,9 @@ def shifted(seconds: int) -> dict[str, str]:
     libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
     if not libraries:
         raise SystemExit("libfaketime is missing: apt-get install faketime")
-    return os.environ | {
+    # The server takes every VIGIA_… as configuration, and refuses what it does not know.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("VIGIA_")}
+    return ours | {
         "LD_PRELOAD": libraries[0],
         "FAKETIME": f"{seconds:+d}s",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -86,8 +89,7 @@ class Server:
     def __init__(self, directory: pathlib.Path, began: datetime.datetime):
         # The client's clock must go with the server's: its assertions say when they were made.
         self.shift = int(began.timestamp() - time.time())
-        real = time.time
-        self.clock = mock.patch.object(client.time, "time", lambda: real() + self.shift)
+        self.clock = mock.patch.object(client, "now", lambda: time.time() + self.shift)
         self.address = f"127.0.0.1:{free_port()}"
         self.log = open(directory / "serve.log", "ab")
         command = [VIGIA, "serve", "--data", str(directory), "--listen", self.address]
@@ -131,8 +133,11 @@ class ClientTest(unittest.TestCase):
         cls.key_path = cls.directory / "msp.pem"
         cls.public = client.make_key(cls.key_path)
         shift = int(ACCEPTED.timestamp() - time.time())
-        subprocess.run([VIGIA, "init", "--data", str(cls.directory)], env=shifted(shift), check=True, capture_output=True)
-        cls.admin_password = (cls.directory / "keys" / "admin-password").read_text().strip()
+        # The password is shown once, and kept nowhere.
+        made = subprocess.run(
+            [VIGIA, "init", "--data", str(cls.directory), "-o", "json"], env=shifted(shift), check=True, stdout=subprocess.PIPE
+        )
+        cls.admin_password = json.loads(made.stdout)["password"]
 
         january = Server(cls.directory, ACCEPTED)
         try:
@@ -142,7 +147,7 @@ class ClientTest(unittest.TestCase):
         assert code == 0, f"vigia serve ended with {code}"
         cls.server = Server(cls.directory, OVERDUE)
         cls.addClassCleanup(cls.server.stop)
-        cls.vigia = client.Vigia(cls.server.channel, "clients/msp-1", "k1", client.read_key(cls.key_path))
+        cls.vigia = client.Vigia(cls.server.channel, "clients/msp-1", "msp-1", client.read_key(cls.key_path))
 
     @classmethod
     def prepare(cls, server: Server):
@@ -163,7 +168,7 @@ class ClientTest(unittest.TestCase):
                 ),
             )
             grant(f"accounts/{account}", role)
-        key = principals.ClientKey(kid="k1", public_key_pem=cls.public)
+        key = principals.ClientKey(kid="msp-1", public_key_pem=cls.public)
         admin.call(
             stub.CreateClient,
             principals.CreateClientRequest(
@@ -174,7 +179,7 @@ class ClientTest(unittest.TestCase):
 
         coordinator = client.Vigia.of_person(server.channel, "accounts/coordinadora", PASSWORD)
         approver = client.Vigia.of_person(server.channel, "accounts/aprobadora", PASSWORD)
-        institution = client.Vigia(server.channel, "clients/msp-1", "k1", client.read_key(cls.key_path))
+        institution = client.Vigia(server.channel, "clients/msp-1", "msp-1", client.read_key(cls.key_path))
         # What one of them has changed, the others see: they share how far the journals have been seen.
         coordinator.positions = approver.positions = institution.positions = admin.positions
 
@@ -239,9 +244,9 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(stranger.stat().st_mode & 0o777, 0o600)
         with self.assertRaises(FileExistsError):
             client.make_key(stranger)
-        other = client.Vigia(self.server.channel, "clients/msp-1", "k1", client.read_key(stranger))
+        other = client.Vigia(self.server.channel, "clients/msp-1", "msp-1", client.read_key(stranger))
         self.refused("CREDENTIALS_WRONG", other.token)
-        unknown = client.Vigia(self.server.channel, "clients/nobody", "k1", client.read_key(self.key_path))
+        unknown = client.Vigia(self.server.channel, "clients/nobody", "msp-1", client.read_key(self.key_path))
         self.refused("CREDENTIALS_WRONG", unknown.token)
         me = self.vigia.who_am_i()
         self.assertEqual(me.principal, "clients/msp-1")

@@ -1,0 +1,81 @@
+//! What the fields of an institution, a territory and an assignment may hold: the same for calls and for files.
+
+use vigia_platform::Faults;
+use vigia_proto::types::Provenance;
+
+/// Branches of the State, and what stands beside it.
+pub(crate) const BRANCHES: [&str; 9] = [
+    "executive",
+    "judicial",
+    "legislative",
+    "transparency",
+    "electoral",
+    "local",
+    "civil_society",
+    "academia",
+    "international",
+];
+
+/// Addresses where something was read: some lines of the data name four of them.
+pub(crate) const SOURCE_CHARS_MAX: usize = 4000;
+/// Doubts and context.
+pub(crate) const NOTE_CHARS_MAX: usize = 4000;
+/// Seats that one institution may hold. The system with most seats that is known has 22.
+const SEATS_MAX: usize = 100;
+/// The highest number of a seat.
+const SEAT_NUMBER_MAX: i32 = 1000;
+
+pub(crate) fn name_es(faults: &mut Faults, path: &str, text: &str) {
+    faults.text(path, text, 1..=300);
+}
+
+pub(crate) fn acronym(faults: &mut Faults, path: &str, text: &str) {
+    faults.text(path, text, 0..=50);
+}
+
+/// Empty where it is not known.
+pub(crate) fn branch(faults: &mut Faults, path: &str, branch: &str) {
+    if !branch.is_empty() && !BRANCHES.contains(&branch) {
+        let known = BRANCHES.join(", ");
+        faults.add(path, format!("debe ser una de: {known}"), format!("must be one of: {known}"));
+    }
+}
+
+pub(crate) fn kind(faults: &mut Faults, path: &str, text: &str) {
+    faults.text(path, text, 0..=60);
+}
+
+pub(crate) fn seats(faults: &mut Faults, path: &str, seats: &[i32]) {
+    faults.require(seats.len() <= SEATS_MAX, path, "son demasiados puestos", "are too many seats");
+    let numbers = seats.iter().all(|seat| (1..=SEAT_NUMBER_MAX).contains(seat));
+    faults.require(
+        numbers,
+        path,
+        "cada puesto debe ser un número de 1 a 1000",
+        "each seat must be a number from 1 to 1000",
+    );
+    let twice = seats.iter().enumerate().any(|(i, seat)| seats[..i].contains(seat));
+    faults.require(!twice, path, "un puesto está dos veces", "a seat is there twice");
+}
+
+pub(crate) fn provenance(faults: &mut Faults, path: &str, provenance: Option<&Provenance>) {
+    if let Some(provenance) = provenance {
+        faults.text(&format!("{path}.source"), &provenance.source, 0..=SOURCE_CHARS_MAX);
+        faults.text(&format!("{path}.note"), &provenance.note, 0..=NOTE_CHARS_MAX);
+    }
+}
+
+pub(crate) fn territory_code(faults: &mut Faults, path: &str, code: &str) {
+    let fits = matches!(code.len(), 2 | 4) && code.bytes().all(|byte| byte.is_ascii_digit());
+    faults.require(
+        fits,
+        path,
+        "debe ser el código de una provincia (2 cifras) o de un cantón (4 cifras)",
+        "must be the code of a province (2 digits) or of a canton (4 digits)",
+    );
+}
+
+/// By which instrument; empty where it is not known.
+pub(crate) fn instrument(faults: &mut Faults, path: &str, text: &str) {
+    faults.text(path, text, 0..=500);
+}
