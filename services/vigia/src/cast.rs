@@ -1,4 +1,4 @@
-//! Those who act in a scenario or in the demo, each with its own credentials, over one channel to the public API. What
+//! Those who act in a scenario or in the demo, each with its own credentials, over the public API. What
 //! one of them has caused, all others see: every call says how far the journals have been seen, and waits for that.
 
 use std::{
@@ -13,13 +13,15 @@ use anyhow::{Context as _, Result};
 use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use tonic::{Status, body::Body, transport::Channel};
+use tonic::{Status, body::Body};
 use tower::Service;
 use vigia_platform::{clock::machine_now, instant, token::Key};
 use vigia_proto::identity::{
     Account, Client, ClientKey, CreateAccountRequest, CreateClientRequest, GrantRoleRequest, IssueTokenRequest, Password, Role, RoleGrant,
     issue_token_request::Credentials as Proof, principal_service_client::PrincipalServiceClient, token_service_client::TokenServiceClient,
 };
+
+use crate::channels::Channels;
 
 /// How somebody proves who they are.
 #[derive(Clone, Debug)]
@@ -58,7 +60,7 @@ impl Seen {
 /// Somebody who calls; usable in any generated client. Clones share token and positions.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    channel: Channel,
+    channels: Channels,
     credentials: Arc<Credentials>,
     bearer: Arc<tokio::sync::Mutex<Option<(HeaderValue, Timestamp)>>>,
     seen: Seen,
@@ -66,9 +68,9 @@ pub struct Principal {
 
 impl Principal {
     /// Somebody with these credentials.
-    pub fn new(channel: Channel, credentials: Credentials) -> Self {
+    pub fn new(channels: Channels, credentials: Credentials) -> Self {
         Self {
-            channel,
+            channels,
             credentials: Arc::new(credentials),
             bearer: Arc::default(),
             seen: Seen::default(),
@@ -90,7 +92,7 @@ impl Principal {
             }),
         };
         let request = IssueTokenRequest { credentials: Some(proof) };
-        let answer = TokenServiceClient::new(self.channel.clone())
+        let answer = TokenServiceClient::new(self.channels.clone())
             .issue_token(request)
             .await?
             .into_inner();
@@ -106,26 +108,18 @@ impl Service<Request<Body>> for Principal {
     type Error = Status;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.channel
-            .poll_ready(context)
-            .map_err(|cause| Status::unavailable(cause.to_string()))
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        // The clone that was made ready is the one to call; the other one waits its turn.
-        let spare = self.clone();
-        let mut this = std::mem::replace(self, spare);
+        let mut this = self.clone();
         Box::pin(async move {
             request.headers_mut().insert(AUTHORIZATION, this.bearer().await?);
             if let Some(positions) = this.seen.header() {
                 request.headers_mut().insert("vigia-at-least", positions);
             }
-            let response = this
-                .channel
-                .call(request)
-                .await
-                .map_err(|cause| Status::unavailable(cause.to_string()))?;
+            let response = this.channels.call(request).await?;
             if let Some(position) = response.headers().get("vigia-position").and_then(|position| position.to_str().ok()) {
                 this.seen.note(position);
             }
@@ -144,43 +138,65 @@ pub struct Cast {
 
 impl Cast {
     /// An empty stage, with an administrator who lets others in.
-    pub async fn connect(url: String, administrator: Credentials) -> Result<Self> {
-        let channel = Channel::from_shared(url)?.connect().await?;
-        Ok(Self {
-            administrator: Principal::new(channel, administrator),
+    pub fn new(channels: Channels, administrator: Credentials) -> Self {
+        Self {
+            administrator: Principal::new(channels, administrator),
             members: HashMap::new(),
             calls: 0,
-        })
+        }
     }
 
-    /// Lets a client in, with these roles.
-    pub async fn client(&mut self, id: &str, key: Key, grants: &[(Role, &str)]) -> Result<()> {
-        let name = format!("clients/{id}");
-        let keys = vec![ClientKey {
-            kid: key.kid().to_owned(),
-            public_key_pem: key.public_pem().map_err(Status::from)?,
-        }];
-        let client = Client {
-            display_name: id.to_owned(),
-            keys,
-            ..Client::default()
-        };
-        let request = CreateClientRequest {
-            client_id: id.to_owned(),
-            client: Some(client),
-            request_id: self.request_id(),
-        };
-        PrincipalServiceClient::new(self.administrator.clone())
-            .create_client(request)
-            .await
-            .with_context(|| name.clone())?;
-        self.grant(&name, grants).await?;
-        self.join(id, Credentials::Client(name, key));
+    /// The same members, who reach the services over other channels: those of a copy.
+    pub fn over(&self, channels: Channels) -> Self {
+        let mut copy = Self::new(channels, Credentials::clone(&self.administrator.credentials));
+        copy.calls = self.calls;
+        for (id, member) in &self.members {
+            copy.join(id, Credentials::clone(&member.credentials));
+        }
+        copy
+    }
+
+    /// Lets in those who keep the plans, with their clients' keys and their persons' password.
+    pub async fn offices(&mut self, key: impl Fn(&str) -> Result<Key>, password: &str) -> Result<()> {
+        let clients = [
+            ("coordinator", Role::Coordinator),
+            ("reviewer", Role::Reviewer),
+            ("auditor", Role::Auditor),
+        ];
+        let clients = clients.map(|(id, role)| Ok(NewClient::new(id, key(id)?, &[(role, "")])));
+        self.clients(clients.into_iter().collect::<Result<_>>()?).await?;
+        self.person("coordinator", password, &[(Role::Coordinator, "")]).await?;
+        self.person("approver", password, &[(Role::Approver, "")]).await
+    }
+
+    /// Lets institutions in: a client each, that reports and is its head.
+    pub async fn institutions(&mut self, ids: impl IntoIterator<Item = &String>, key: impl Fn(&str) -> Result<Key>) -> Result<()> {
+        let clients = ids.into_iter().map(|id| {
+            let scope = format!("institutions/{id}");
+            Ok(NewClient::new(id, key(id)?, &[(Role::Reporter, &scope), (Role::Head, &scope)]))
+        });
+        self.clients(clients.collect::<Result<_>>()?).await
+    }
+
+    /// Lets clients in, at once: their calls wait for the same commits.
+    async fn clients(&mut self, clients: Vec<NewClient>) -> Result<()> {
+        let calls: Vec<_> = clients
+            .iter()
+            .map(|client| {
+                let request_ids = std::iter::repeat_with(|| self.request_id()).take(1 + client.grants.len()).collect();
+                client.let_in(self.administrator.clone(), request_ids)
+            })
+            .collect();
+        futures::future::try_join_all(calls).await?;
+        for NewClient { id, key, .. } in clients {
+            let name = format!("clients/{id}");
+            self.join(&id, Credentials::Client(name, key));
+        }
         Ok(())
     }
 
     /// Lets a person in, with an account, a password and these roles.
-    pub async fn person(&mut self, id: &str, password: &str, grants: &[(Role, &str)]) -> Result<()> {
+    async fn person(&mut self, id: &str, password: &str, grants: &[(Role, &str)]) -> Result<()> {
         let name = format!("accounts/{id}");
         let request = CreateAccountRequest {
             account_id: id.to_owned(),
@@ -195,35 +211,19 @@ impl Cast {
             .create_account(request)
             .await
             .with_context(|| name.clone())?;
-        self.grant(&name, grants).await?;
-        self.join(&person(id), Credentials::Account(name, password.to_owned()));
-        Ok(())
-    }
-
-    async fn grant(&mut self, principal: &str, grants: &[(Role, &str)]) -> Result<()> {
         for (role, scope) in grants {
-            let grant = RoleGrant {
-                role: (*role).into(),
-                scope: (*scope).to_owned(),
-            };
-            let request = GrantRoleRequest {
-                principal: principal.to_owned(),
-                grant: Some(grant),
-                request_id: self.request_id(),
-            };
-            PrincipalServiceClient::new(self.administrator.clone())
-                .grant_role(request)
-                .await
-                .with_context(|| principal.to_owned())?;
+            let request_id = self.request_id();
+            grant(&self.administrator, &name, *role, scope, request_id).await?;
         }
+        self.join(&person(id), Credentials::Account(name, password.to_owned()));
         Ok(())
     }
 
     /// Takes in somebody whom the administrator has let in before.
     pub fn join(&mut self, id: &str, credentials: Credentials) {
-        let Principal { channel, seen, .. } = self.administrator.clone();
+        let Principal { channels, seen, .. } = self.administrator.clone();
         let member = Principal {
-            channel,
+            channels,
             credentials: Arc::new(credentials),
             bearer: Arc::default(),
             seen,
@@ -248,6 +248,71 @@ impl Cast {
         bytes.copy_from_slice(&digest[..16]);
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
+}
+
+/// A client that is to be let in.
+struct NewClient {
+    id: String,
+    key: Key,
+    /// Its roles, each with the institution that it is for.
+    grants: Vec<(Role, String)>,
+}
+
+impl NewClient {
+    fn new(id: &str, key: Key, grants: &[(Role, &str)]) -> Self {
+        Self {
+            id: id.to_owned(),
+            key,
+            grants: grants.iter().map(|(role, scope)| (*role, (*scope).to_owned())).collect(),
+        }
+    }
+
+    /// Creates it and grants its roles. The request ids are given, so that they follow from the order of the story.
+    fn let_in(&self, administrator: Principal, request_ids: Vec<String>) -> impl Future<Output = Result<()>> + use<> {
+        let (id, key, grants) = (self.id.clone(), self.key.clone(), self.grants.clone());
+        async move {
+            let name = format!("clients/{id}");
+            let keys = vec![ClientKey {
+                kid: key.kid().to_owned(),
+                public_key_pem: key.public_pem().map_err(Status::from)?,
+            }];
+            let mut request_ids = request_ids.into_iter();
+            let request = CreateClientRequest {
+                client_id: id.clone(),
+                client: Some(Client {
+                    display_name: id,
+                    keys,
+                    ..Client::default()
+                }),
+                request_id: request_ids.next().unwrap_or_default(),
+            };
+            PrincipalServiceClient::new(administrator.clone())
+                .create_client(request)
+                .await
+                .with_context(|| name.clone())?;
+            for ((role, scope), request_id) in grants.iter().zip(request_ids) {
+                grant(&administrator, &name, *role, scope, request_id).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn grant(administrator: &Principal, principal: &str, role: Role, scope: &str, request_id: String) -> Result<()> {
+    let grant = RoleGrant {
+        role: role.into(),
+        scope: scope.to_owned(),
+    };
+    let request = GrantRoleRequest {
+        principal: principal.to_owned(),
+        grant: Some(grant),
+        request_id,
+    };
+    PrincipalServiceClient::new(administrator.clone())
+        .grant_role(request)
+        .await
+        .with_context(|| principal.to_owned())?;
+    Ok(())
 }
 
 /// The id of a person among the cast: an office has a client of the same name.

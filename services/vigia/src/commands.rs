@@ -14,7 +14,6 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tonic::transport::Channel;
 use tracing_subscriber::EnvFilter;
 use vigia_platform::{Area, Clock, Db, Durability, instant, new_id, timestamp};
 use vigia_proto::{
@@ -27,6 +26,7 @@ use vigia_proto::{
 
 use crate::{
     cast::{Credentials, Principal},
+    channels::Channels,
     cluster,
     config::{Config, LogFormat},
     lang::{Lang, lang, say},
@@ -37,7 +37,7 @@ use crate::{
 /// How to reach a server, and as whom.
 #[derive(Args, Clone, Debug)]
 pub struct Access {
-    /// Servidor / the server's address.
+    /// Servidor, o uno por servicio (identity=…,plans=…) / the server, or one for each service.
     #[arg(long, env = "VIGIA_SERVER", default_value = "127.0.0.1:7300", global = true)]
     pub server: String,
     /// Cliente, como clients/msp-1 / the client that calls.
@@ -68,11 +68,8 @@ impl Access {
             )));
         }
         let key = cluster::read_key(path, self.kid.as_deref().unwrap_or(id))?;
-        let channel = Channel::from_shared(cluster::url(&self.server))?
-            .connect()
-            .await
-            .with_context(|| self.server.clone())?;
-        Ok(Principal::new(channel, Credentials::Client(format!("clients/{id}"), key)))
+        let channels = Channels::connect(&self.server).await?;
+        Ok(Principal::new(channels, Credentials::Client(format!("clients/{id}"), key)))
     }
 }
 

@@ -29,7 +29,6 @@ use vigia_proto::{
         ProposeAssignmentRequest, Resolution, ResolveAssignmentRequest, SucceedInstitutionRequest, Succession,
         assignment_service_client::AssignmentServiceClient, institution_service_client::InstitutionServiceClient,
     },
-    identity::Role,
     plans::{
         ApproveRevisionRequest, ImportPlanRequest, ProposeRevisionRequest, Revision, plan_service_client::PlanServiceClient,
         revision_service_client::RevisionServiceClient,
@@ -44,6 +43,7 @@ use vigia_proto::{
 
 use crate::{
     cast::{Cast, Credentials, person},
+    channels::Channels,
     cluster::{self, Running},
     commands::wait_for_the_end,
     demo_story::{self as story, Judgement, Manner, Work},
@@ -196,7 +196,7 @@ async fn listen() -> Result<TcpListener> {
 async fn connect(directory: &Path, running: &Running) -> Result<Cast> {
     let password = fs::read_to_string(cluster::password_path(directory))?;
     let administrator = Credentials::Account(cluster::ADMINISTRATOR.to_owned(), password.trim().to_owned());
-    Cast::connect(format!("http://{}", running.address), administrator).await
+    Ok(Cast::new(Channels::connect(&running.address.to_string()).await?, administrator))
 }
 
 /// An hour of a day in the zone.
@@ -288,17 +288,9 @@ impl Stage {
 
     /// Everybody who acts, institutions and territories.
     async fn let_in(&mut self) -> Result<()> {
-        for (office, role) in [
-            ("coordinator", Role::Coordinator),
-            ("reviewer", Role::Reviewer),
-            ("auditor", Role::Auditor),
-        ] {
-            self.cast
-                .client(office, cluster::key(&self.directory, office)?, &[(role, "")])
-                .await?;
-        }
-        self.cast.person("coordinator", PASSWORD, &[(Role::Coordinator, "")]).await?;
-        self.cast.person("approver", PASSWORD, &[(Role::Approver, "")]).await?;
+        let directory = self.directory.clone();
+        let key = |id: &str| cluster::key(&directory, id);
+        self.cast.offices(key, PASSWORD).await?;
         let mut registry = InstitutionServiceClient::new(self.cast.of("coordinator")?);
         let request = ImportTerritoriesRequest {
             file: story::TERRITORIES.into(),
@@ -316,17 +308,7 @@ impl Stage {
             .await
             .map_err(told)
             .context("institutions.csv")?;
-        for id in self.institutions.clone() {
-            let scope = format!("institutions/{id}");
-            self.cast
-                .client(
-                    &id,
-                    cluster::key(&self.directory, &id)?,
-                    &[(Role::Reporter, &scope), (Role::Head, &scope)],
-                )
-                .await?;
-        }
-        Ok(())
+        self.cast.institutions(&self.institutions, key).await
     }
 
     fn plan(&mut self, day: Date, hour: i8, step: Step) -> Result<()> {

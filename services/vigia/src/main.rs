@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "a binary: what is public in its modules is public in it alone")]
 
 mod cast;
+mod channels;
 mod cluster;
 mod commands;
 mod config;
@@ -13,6 +14,7 @@ mod output;
 mod play;
 mod scenario;
 mod simulate;
+mod stage;
 mod yaml;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -23,6 +25,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::{
     commands::Access,
     config::{Config, Flags},
+    stage::Processes,
 };
 
 /// Vigía: quién cumple los planes nacionales, quién no, y por qué.
@@ -65,6 +68,9 @@ enum Command {
         /// Dirección / address, 127.0.0.1:7300.
         #[arg(long)]
         listen: Option<SocketAddr>,
+        /// De un escenario: directorio de ensayo, y la hora por la entrada estándar.
+        #[arg(long, hide = true)]
+        stage: bool,
     },
     /// Prepara un directorio: claves y primera administradora / make keys and the first administrator.
     #[command(after_help = "Ejemplo / example:\n  vigia init --data /var/lib/vigia")]
@@ -126,6 +132,9 @@ enum Command {
         /// Archivos o directorios / files or directories.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Cada servicio en un proceso propio / each service in a process of its own.
+        #[arg(long)]
+        separate: bool,
     },
 }
 
@@ -171,7 +180,19 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
     let json = output == Format::Json;
     let load = |flags: Flags| Config::load(config.as_deref(), &flags);
     match command {
-        Command::Serve { services, data, listen } => commands::serve(&load(Flags { data, listen, services })?).await?,
+        Command::Serve {
+            services,
+            data,
+            listen,
+            stage,
+        } => {
+            let config = load(Flags { data, listen, services })?;
+            if stage {
+                stage::serve(&config).await?;
+            } else {
+                commands::serve(&config).await?;
+            }
+        }
         Command::Init { data } => commands::init(&load(Flags { data, ..Flags::default() })?, json).await?,
         Command::Migrate { data } => commands::migrate(&load(Flags { data, ..Flags::default() })?, json).await?,
         Command::Plan(PlanCommand::Import {
@@ -185,7 +206,10 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
         }
         Command::Verdict { name, as_of, access } => commands::verdict(&access, &name, as_of.as_deref(), json).await?,
         Command::Demo { once, data } => demo::run(&data, once, json).await?,
-        Command::Simulate { files } => return simulate::run(&files, json).await,
+        Command::Simulate { files, separate } => {
+            let processes = if separate { Processes::EachItsOwn } else { Processes::One };
+            return simulate::run(&files, processes, json).await;
+        }
     }
     Ok(true)
 }

@@ -1,24 +1,16 @@
-//! Plays a scenario's events through the public API, on a stage of its own: a scratch directory, a clock that is set.
-
-use std::collections::{BTreeSet, HashMap};
+//! Plays a scenario's events through the public API.
 
 use anyhow::{Context, Result, bail};
-use jiff::{SignedDuration, Timestamp};
-use tempfile::TempDir;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
-use vigia_platform::{Area, Clock, name::id_of_code, token::Key};
+use vigia_platform::name::id_of_code;
 use vigia_proto::{
     assignments::{
-        AcceptAssignmentRequest, Assignment, AssignmentRole, ContestAssignmentRequest, CreateInstitutionRequest, EndAssignmentRequest,
-        HandOverAssignmentRequest, Institution, ProposeAssignmentRequest, Resolution, ResolveAssignmentRequest, SucceedInstitutionRequest,
-        Succession, assignment_service_client::AssignmentServiceClient, institution_service_client::InstitutionServiceClient,
+        AcceptAssignmentRequest, Assignment, AssignmentRole, ContestAssignmentRequest, EndAssignmentRequest, HandOverAssignmentRequest,
+        ProposeAssignmentRequest, Resolution, ResolveAssignmentRequest, SucceedInstitutionRequest, Succession,
+        assignment_service_client::AssignmentServiceClient, institution_service_client::InstitutionServiceClient,
     },
-    identity::Role,
-    plans::{
-        ApproveRevisionRequest, ImportPlanRequest, ProposeRevisionRequest, Revision, plan_service_client::PlanServiceClient,
-        revision_service_client::RevisionServiceClient,
-    },
+    plans::{ApproveRevisionRequest, ProposeRevisionRequest, Revision, revision_service_client::RevisionServiceClient},
     reporting::{
         Decision, Extension, GrantExtensionRequest, IndicatorValue, Ratio, Report, ReviewReportRequest, SubmitReportRequest,
         WaiveObligationRequest, extension::Covers, indicator_value::Value, obligation_service_client::ObligationServiceClient,
@@ -28,138 +20,19 @@ use vigia_proto::{
 };
 
 use crate::{
-    cast::{Cast, Credentials, Principal, person},
-    cluster::{self, Running},
+    cast::{Principal, person},
     scenario::{Event, Scenario, Verb},
+    stage::Stage,
     yaml::{Kind, Node},
 };
 
 /// What stands where a scenario leaves a reason or a legal basis out.
-const UNSAID: &str = "Escenario";
-/// The password of the persons of a scratch directory, which protects nothing.
-const SCRATCH_PASSWORD: &str = "una clave de ensayo";
-
-/// Where a scenario is played.
-#[derive(Debug)]
-pub struct Stage {
-    /// Domain time.
-    pub clock: Clock,
-    /// Who acts.
-    pub cast: Cast,
-    /// The plan, as resource name.
-    pub plan: String,
-    /// Newest version that was submitted, by obligation.
-    versions: HashMap<String, i32>,
-    /// How many revisions were approved.
-    revisions: i32,
-    running: Running,
-    // Last: the databases are closed before their directory goes.
-    _directory: TempDir,
-}
+pub const UNSAID: &str = "Escenario";
 
 impl Stage {
-    /// Sets the stage: services on a socket, everybody who is named, and the plan in force.
-    pub async fn set(scenario: &Scenario) -> Result<Self> {
-        let directory = TempDir::with_prefix("vigia-")?;
-        cluster::make_directory(directory.path())?;
-        let midnight = scenario.instant(scenario.plan_start.at(0, 0, 0, 0))?;
-        let first = scenario.events.first().map(|event| scenario.instant(event.at)).transpose()?;
-        let begin = first.map_or(midnight, |first| first.min(midnight)) - SignedDuration::from_hours(24);
-        let clock = Clock::simulated(begin);
-        let options = cluster::Options {
-            directory: directory.path().to_owned(),
-            clock: clock.clone(),
-            scratch: true,
-            services: Area::ALL.into(),
-            peers: std::collections::BTreeMap::new(),
-        };
-        let running = cluster::start(cluster::build(&options).await?).await?;
-        let password = std::fs::read_to_string(cluster::password_path(directory.path()))?;
-        let administrator = Credentials::Account(cluster::ADMINISTRATOR.to_owned(), password.trim().to_owned());
-        let cast = Cast::connect(format!("http://{}", running.address), administrator).await?;
-        let plan = format!("plans/{}", scenario.plan_id);
-        let mut stage = Self {
-            clock,
-            cast,
-            plan,
-            versions: HashMap::new(),
-            revisions: 0,
-            running,
-            _directory: directory,
-        };
-        stage.let_in(&scenario.institutions()).await?;
-        stage.adopt(scenario, begin).await?;
-        Ok(stage)
-    }
-
-    async fn let_in(&mut self, institutions: &BTreeSet<String>) -> Result<()> {
-        for (office, role) in [
-            ("coordinator", Role::Coordinator),
-            ("reviewer", Role::Reviewer),
-            ("auditor", Role::Auditor),
-        ] {
-            self.cast.client(office, new_key(office)?, &[(role, "")]).await?;
-        }
-        self.cast
-            .person("coordinator", SCRATCH_PASSWORD, &[(Role::Coordinator, "")])
-            .await?;
-        self.cast.person("approver", SCRATCH_PASSWORD, &[(Role::Approver, "")]).await?;
-        let mut registry = InstitutionServiceClient::new(self.cast.of("coordinator")?);
-        for id in institutions {
-            let institution = Institution {
-                name_es: id.clone(),
-                branch: "executive".into(),
-                kind: "ministry".into(),
-                ..Institution::default()
-            };
-            let request = CreateInstitutionRequest {
-                institution_id: id.clone(),
-                institution: Some(institution),
-                request_id: self.cast.request_id(),
-            };
-            registry
-                .create_institution(request)
-                .await
-                .map_err(told)
-                .with_context(|| format!("institutions/{id}"))?;
-            let scope = format!("institutions/{id}");
-            self.cast
-                .client(id, new_key(id)?, &[(Role::Reporter, &scope), (Role::Head, &scope)])
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Imports the plan and puts it in force before anything happens.
-    async fn adopt(&mut self, scenario: &Scenario, begin: Timestamp) -> Result<()> {
-        let request = ImportPlanRequest {
-            file: scenario.plan.to_yaml().into(),
-            validate_only: false,
-            request_id: self.cast.request_id(),
-        };
-        PlanServiceClient::new(self.cast.of("coordinator")?)
-            .import_plan(request)
-            .await
-            .map_err(told)
-            .context("plan")?;
-        let day = scenario.zone.to_datetime(begin).date();
-        self.revise(&["coordinator".into(), "approver".into()], &day.to_string(), UNSAID, "", Vec::new())
-            .await
-            .map_err(told)
-            .context("plan")
-    }
-
-    /// Ends the services and takes the directory away.
-    pub async fn strike(self) -> Result<()> {
-        let Self { running, cast, .. } = self;
-        // An open channel would hold the drain.
-        drop(cast);
-        running.stop().await
-    }
-
     /// Plays one event at its instant. The inner result says whether the call was refused, and why.
     pub async fn play(&mut self, scenario: &Scenario, event: &Event) -> Result<std::result::Result<(), Refusal>> {
-        self.clock.set(scenario.instant(event.at)?);
+        self.turn_clock(scenario.instant(event.at)?).await?;
         let result = self.call(event).await;
         Ok(match result {
             Ok(()) => Ok(()),
@@ -395,7 +268,7 @@ impl Stage {
     }
 
     /// Proposes a revision as the first person and approves it as the second.
-    async fn revise(
+    pub async fn revise(
         &mut self,
         by: &[String],
         effective: &str,
@@ -494,10 +367,6 @@ impl std::fmt::Display for Refusal {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub fn told(status: Status) -> anyhow::Error {
     anyhow::anyhow!("{}", Refusal::of(&status))
-}
-
-fn new_key(id: &str) -> Result<Key> {
-    Ok(Key::generate(id).map_err(Status::from)?)
 }
 
 fn said(event: &Event, key: &str) -> String {

@@ -22,8 +22,9 @@ use crate::{
     cast::Principal,
     lang::say,
     output::Usage,
-    play::{Refusal, Stage},
+    play::Refusal,
     scenario::{About, Event, Expectation, Scenario},
+    stage::{Backstage, Processes, Stage},
 };
 
 /// Decimals to which a scenario writes indices.
@@ -60,7 +61,7 @@ pub struct Outcomes {
 }
 
 /// Plays all files, several at once, and tells the differences. Says whether there was none.
-pub async fn run(files: &[PathBuf], json: bool) -> Result<bool> {
+pub async fn run(files: &[PathBuf], processes: Processes, json: bool) -> Result<bool> {
     let files = collect(files)?;
     let mut scenarios = Vec::new();
     let mut faults = Vec::new();
@@ -78,11 +79,13 @@ pub async fn run(files: &[PathBuf], json: bool) -> Result<bool> {
         .map(|(_, scenario)| scenario.events.len() + scenario.expect.len())
         .sum();
     let progress = progress(events);
-    let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+    let backstage = Backstage::prepare(processes).await?;
+    // Twice as many as there are cores: each waits now and then, for a commit or for a follower.
+    let at_once = 2 * std::thread::available_parallelism().map_or(2, usize::from);
     let played: Vec<Outcome> = futures::stream::iter(scenarios)
         .map(|(file, scenario)| {
-            let progress = progress.clone();
-            async move { play(&file, &scenario, &progress).await.context(file) }
+            let (progress, backstage) = (&progress, &backstage);
+            async move { play(&file, &scenario, backstage, progress).await.context(file) }
         })
         .buffered(at_once)
         .try_collect()
@@ -129,15 +132,15 @@ pub fn progress(steps: usize) -> ProgressBar {
     bar
 }
 
-async fn play(file: &str, scenario: &Scenario, progress: &ProgressBar) -> Result<Outcome> {
-    let mut stage = Stage::set(scenario).await?;
+async fn play(file: &str, scenario: &Scenario, backstage: &Backstage, progress: &ProgressBar) -> Result<Outcome> {
+    let mut stage = Stage::set(scenario, backstage).await?;
     let mut answers = Vec::new();
     for event in &scenario.events {
         let result = stage.play(scenario, event).await.with_context(|| describe(event))?;
         answers.extend(compare_event(event, result.err().as_ref()));
         progress.inc(1);
     }
-    stage.clock.set(after_everything(scenario)?);
+    stage.turn_clock(after_everything(scenario)?).await?;
     let auditor = stage.cast.of("auditor")?;
     for expectation in &scenario.expect {
         let got = ask(&auditor, &stage.plan, scenario, expectation).await;

@@ -1,0 +1,70 @@
+//! How the command line reaches the services: all on one address, or each on its own. A call's path says which one it is
+//! for, as a proxy in front of them would read it.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use anyhow::{Context as _, Result};
+use http::{Request, Response};
+use tonic::{Status, body::Body, transport::Channel};
+use tower::{Service, ServiceExt};
+use vigia_platform::Area;
+
+use crate::{cluster, output::Usage};
+
+/// A channel for each service. Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Channels(BTreeMap<Area, Channel>);
+
+impl Channels {
+    /// Connects to `127.0.0.1:7300`, or to `identity=127.0.0.1:7301,plans=127.0.0.1:7302,…`.
+    pub async fn connect(server: &str) -> Result<Self> {
+        if !server.contains('=') {
+            let channel = connect(server).await?;
+            return Ok(Self(Area::ALL.into_iter().map(|area| (area, channel.clone())).collect()));
+        }
+        let mut channels = BTreeMap::new();
+        for part in server.split(',') {
+            let named = part.trim().split_once('=');
+            let Some((area, address)) = named.and_then(|(name, address)| Some((Area::of(name)?, address))) else {
+                return Err(Usage::of(format!(
+                    "--server: {part}: 127.0.0.1:7300 | identity=127.0.0.1:7301,plans=127.0.0.1:7302,…"
+                )));
+            };
+            channels.insert(area, connect(address).await?);
+        }
+        Ok(Self(channels))
+    }
+}
+
+async fn connect(address: &str) -> Result<Channel> {
+    let channel = Channel::from_shared(cluster::url(address))?.connect().await;
+    channel.with_context(|| address.to_owned())
+}
+
+impl Service<Request<Body>> for Channels {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        // Which channel must be ready is known only with the request: `call` waits for that one.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let channel = Area::of_path(request.uri().path()).and_then(|area| self.0.get(&area)).cloned();
+        let path = request.uri().path().to_owned();
+        Box::pin(async move {
+            let channel = channel.ok_or_else(|| Status::unavailable(format!("--server: {path}?")))?;
+            channel
+                .oneshot(request)
+                .await
+                .map_err(|cause| Status::unavailable(cause.to_string()))
+        })
+    }
+}

@@ -1,0 +1,313 @@
+//! Where a scenario is played: a scratch directory with a clock that is set, and the services over it, all in this
+//! process or each in a process of its own. The services do not know which.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+    path::Path,
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+use tonic::Status;
+use vigia_platform::{Area, Clock, token::Key};
+use vigia_proto::{
+    assignments::{ImportInstitutionsRequest, institution_service_client::InstitutionServiceClient},
+    plans::{ImportPlanRequest, plan_service_client::PlanServiceClient},
+};
+
+use crate::{
+    cast::{Cast, Credentials},
+    channels::Channels,
+    cluster::{self, Running},
+    play::{UNSAID, told},
+    scenario::Scenario,
+};
+
+/// The password of the persons of a scratch directory, which protects nothing.
+const SCRATCH_PASSWORD: &str = "una clave de ensayo";
+
+/// Where the services of a stage run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processes {
+    /// All in this one.
+    One,
+    /// Each in its own.
+    EachItsOwn,
+}
+
+/// What every stage begins with: databases with their tables, and the offices that all scenarios know. Made once; each
+/// stage copies it, which takes a tenth of the time.
+#[derive(Debug)]
+pub struct Backstage {
+    cast: Cast,
+    processes: Processes,
+    // Still running, so that nobody writes to the files while they are copied. The directory goes last.
+    _running: Running,
+    directory: TempDir,
+}
+
+impl Backstage {
+    /// Makes it.
+    pub async fn prepare(processes: Processes) -> Result<Self> {
+        let directory = TempDir::with_prefix("vigia-")?;
+        cluster::make_directory(directory.path())?;
+        // Long before any plan: entries of a journal never run backwards.
+        let clock = Clock::simulated(Timestamp::UNIX_EPOCH);
+        let running = cluster::start(cluster::build(&options(directory.path(), &clock)).await?).await?;
+        let password = fs::read_to_string(cluster::password_path(directory.path()))?;
+        let administrator = Credentials::Account(cluster::ADMINISTRATOR.to_owned(), password.trim().to_owned());
+        let mut cast = Cast::new(Channels::connect(&running.address.to_string()).await?, administrator);
+        cast.offices(new_key, SCRATCH_PASSWORD).await?;
+        Ok(Self {
+            cast,
+            processes,
+            _running: running,
+            directory,
+        })
+    }
+}
+
+fn options(directory: &Path, clock: &Clock) -> cluster::Options {
+    cluster::Options {
+        directory: directory.to_owned(),
+        clock: clock.clone(),
+        scratch: true,
+        services: Area::ALL.into(),
+        peers: BTreeMap::new(),
+    }
+}
+
+fn new_key(id: &str) -> Result<Key> {
+    Ok(Key::generate(id).map_err(Status::from)?)
+}
+
+/// Where a scenario is played.
+#[derive(Debug)]
+pub struct Stage {
+    /// Who acts.
+    pub cast: Cast,
+    /// The plan, as resource name.
+    pub plan: String,
+    /// Newest version that was submitted, by obligation.
+    pub versions: HashMap<String, i32>,
+    /// How many revisions were approved.
+    pub revisions: i32,
+    services: Services,
+    // Last: the databases are closed before their directory goes.
+    _directory: TempDir,
+}
+
+#[derive(Debug)]
+enum Services {
+    Here(Clock, Running),
+    Apart(Vec<Service>),
+}
+
+impl Stage {
+    /// Sets the stage: services on sockets, everybody who is named, and the plan in force.
+    pub async fn set(scenario: &Scenario, backstage: &Backstage) -> Result<Self> {
+        let directory = TempDir::with_prefix("vigia-")?;
+        copy(backstage.directory.path(), directory.path())?;
+        let midnight = scenario.instant(scenario.plan_start.at(0, 0, 0, 0))?;
+        let first = scenario.events.first().map(|event| scenario.instant(event.at)).transpose()?;
+        let begin = first.map_or(midnight, |first| first.min(midnight)) - SignedDuration::from_hours(24);
+        let (services, address) = match backstage.processes {
+            Processes::One => {
+                let clock = Clock::simulated(begin);
+                let running = cluster::start(cluster::build(&options(directory.path(), &clock)).await?).await?;
+                let address = running.address.to_string();
+                (Services::Here(clock, running), address)
+            }
+            Processes::EachItsOwn => {
+                let services = Service::all(directory.path(), begin).await?;
+                let addresses: Vec<String> = services
+                    .iter()
+                    .map(|service| format!("{}={}", service.area, service.address))
+                    .collect();
+                (Services::Apart(services), addresses.join(","))
+            }
+        };
+        let mut stage = Self {
+            cast: backstage.cast.over(Channels::connect(&address).await?),
+            plan: format!("plans/{}", scenario.plan_id),
+            versions: HashMap::new(),
+            revisions: 0,
+            services,
+            _directory: directory,
+        };
+        stage.let_in(&scenario.institutions()).await?;
+        stage.adopt(scenario, begin).await?;
+        Ok(stage)
+    }
+
+    /// Sets the clock of all services; never back.
+    pub async fn turn_clock(&mut self, at: Timestamp) -> Result<()> {
+        match &mut self.services {
+            Services::Here(clock, _) => clock.set(at),
+            Services::Apart(services) => {
+                for service in services {
+                    service.turn_clock(at).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn let_in(&mut self, institutions: &BTreeSet<String>) -> Result<()> {
+        let mut file = "id,name_es,function,kind\n".to_owned();
+        for id in institutions {
+            file.push_str(&format!("{id},{id},executive,ministry\n"));
+        }
+        let request = ImportInstitutionsRequest {
+            file: file.into(),
+            request_id: self.cast.request_id(),
+            ..ImportInstitutionsRequest::default()
+        };
+        InstitutionServiceClient::new(self.cast.of("coordinator")?)
+            .import_institutions(request)
+            .await
+            .map_err(told)?;
+        self.cast.institutions(institutions, new_key).await
+    }
+
+    /// Imports the plan and puts it in force before anything happens.
+    async fn adopt(&mut self, scenario: &Scenario, begin: Timestamp) -> Result<()> {
+        let request = ImportPlanRequest {
+            file: scenario.plan.to_yaml().into(),
+            validate_only: false,
+            request_id: self.cast.request_id(),
+        };
+        PlanServiceClient::new(self.cast.of("coordinator")?)
+            .import_plan(request)
+            .await
+            .map_err(told)
+            .context("plan")?;
+        let day = scenario.zone.to_datetime(begin).date();
+        self.revise(&["coordinator".into(), "approver".into()], &day.to_string(), UNSAID, "", Vec::new())
+            .await
+            .map_err(told)
+            .context("plan")
+    }
+
+    /// Ends the services and takes the directory away.
+    pub async fn strike(self) -> Result<()> {
+        let Self { services, cast, .. } = self;
+        // An open channel would hold the drain.
+        drop(cast);
+        match services {
+            Services::Here(_, running) => running.stop().await,
+            Services::Apart(services) => {
+                // Who follows ends before whom it follows: an open stream would hold the drain.
+                for service in services.into_iter().rev() {
+                    service.stop().await?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Copies databases and keys.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    cluster::make_directory(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// A service in a process of its own (`vigia serve AREA --stage`), which is told the time over its standard input and
+/// ends with it.
+#[derive(Debug)]
+struct Service {
+    area: Area,
+    address: String,
+    child: Child,
+    stdin: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Service {
+    /// Starts all, each after those that it asks.
+    async fn all(directory: &Path, begin: Timestamp) -> Result<Vec<Self>> {
+        let mut services: Vec<Self> = Vec::new();
+        for area in Area::ALL {
+            let mut command = Command::new(std::env::current_exe()?);
+            command
+                .args(["serve", area.name(), "--stage", "--listen", "127.0.0.1:0", "--data"])
+                .arg(directory);
+            for peer in &services {
+                command.env(format!("VIGIA_PEERS_{}", peer.area.name().to_uppercase()), &peer.address);
+            }
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+            let mut child = command.spawn()?;
+            let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+                bail!("{area}: stdin, stdout");
+            };
+            let mut service = Self {
+                area,
+                address: String::new(),
+                child,
+                stdin,
+                answers: BufReader::new(stdout).lines(),
+            };
+            service.address = service.tell(begin).await?;
+            services.push(service);
+        }
+        Ok(services)
+    }
+
+    async fn turn_clock(&mut self, at: Timestamp) -> Result<()> {
+        self.tell(at).await.map(drop)
+    }
+
+    /// Tells it the time, and waits until it has taken it up. The first answer is its address.
+    async fn tell(&mut self, at: Timestamp) -> Result<String> {
+        self.stdin.write_all(format!("{at}\n").as_bytes()).await?;
+        let answer = self.answers.next_line().await?;
+        answer.with_context(|| format!("{}: ended", self.area))
+    }
+
+    async fn stop(mut self) -> Result<()> {
+        drop(self.stdin);
+        let status = self.child.wait().await?;
+        if status.success() {
+            Ok(())
+        } else {
+            bail!("{}: {status}", self.area)
+        }
+    }
+}
+
+/// `vigia serve AREA --stage`: a service of a stage. It reads the time from standard input, line by line, and ends with it.
+pub async fn serve(config: &crate::config::Config) -> Result<()> {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut next = async || -> Result<Option<Timestamp>> { Ok(lines.next_line().await?.map(|line| line.parse()).transpose()?) };
+    let Some(begin) = next().await? else { return Ok(()) };
+    let clock = Clock::simulated(begin);
+    let options = cluster::Options {
+        services: config.areas()?,
+        peers: config.peers(),
+        ..options(&config.data, &clock)
+    };
+    let running = cluster::start(cluster::build(&options).await?).await?;
+    crate::output::line(&running.address.to_string());
+    while let Some(at) = next().await? {
+        clock.set(at);
+        crate::output::line(&at.to_string());
+    }
+    running.stop().await
+}
