@@ -12,7 +12,12 @@ use vigia_proto::{
     journal::{Entry, SubscribeRequest, SubscribeResponse},
 };
 
-use crate::{Area, clock::instant, error::Error, peer::Peer};
+use crate::{
+    Area,
+    clock::{instant, machine_now},
+    error::Error,
+    peer::Peer,
+};
 
 /// How long to wait before a broken stream is taken up again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -28,6 +33,8 @@ pub struct Followed {
     pub closed_at: Timestamp,
     /// Whether the source's clock was set.
     pub simulated: bool,
+    /// When it was last heard of, by the machine's clock.
+    pub heard_at: Timestamp,
 }
 
 /// A journal that is followed. Clones share it.
@@ -55,6 +62,7 @@ impl Follow {
             time: Timestamp::MIN,
             closed_at: Timestamp::MIN,
             simulated: false,
+            heard_at: Timestamp::MIN,
         });
         let task = tokio::spawn(async move {
             loop {
@@ -137,6 +145,7 @@ async fn follow(
             followed.time = entry.time.as_ref().and_then(instant).unwrap_or(followed.time);
             sender.send_replace(followed);
         }
+        followed.heard_at = machine_now();
         followed.simulated = batch.origin.ends_with("/simulated");
         if let Some(closed_at) = batch.closed_at.as_ref().and_then(instant) {
             followed.closed_at = followed.closed_at.max(closed_at);

@@ -23,8 +23,16 @@ use crate::{
     kit::Kit,
 };
 
-/// Path of each method and the permission that it states.
-static PERMISSION_OF: LazyLock<HashMap<String, Option<String>>> = LazyLock::new(|| {
+/// What the contract says of a method.
+struct Method {
+    /// The permission that it states.
+    permission: Option<String>,
+    /// Whether it changes something: all that do carry a `request_id`.
+    changes: bool,
+}
+
+/// The methods of the contract by their paths.
+static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
     let option = POOL.get_extension_by_name("vigia.options.v1.permission");
     let mut methods = HashMap::new();
     for service in POOL.services() {
@@ -38,7 +46,11 @@ static PERMISSION_OF: LazyLock<HashMap<String, Option<String>>> = LazyLock::new(
                 Some(Value::String(permission)) => Some(permission),
                 _ => None,
             };
-            methods.insert(format!("/{}/{}", service.full_name(), method.name()), permission);
+            let changes = method.input().get_field_by_name("request_id").is_some();
+            methods.insert(
+                format!("/{}/{}", service.full_name(), method.name()),
+                Method { permission, changes },
+            );
         }
     }
     methods
@@ -46,9 +58,9 @@ static PERMISSION_OF: LazyLock<HashMap<String, Option<String>>> = LazyLock::new(
 
 /// Every method of the contract with the permission that it states, in the order of their paths.
 pub fn permissions() -> Vec<(&'static str, Option<&'static str>)> {
-    let mut all: Vec<_> = PERMISSION_OF
+    let mut all: Vec<_> = METHODS
         .iter()
-        .map(|(path, permission)| (path.as_str(), permission.as_deref()))
+        .map(|(path, method)| (path.as_str(), method.permission.as_deref()))
         .collect();
     all.sort_unstable();
     all
@@ -117,10 +129,8 @@ async fn let_in(kit: &Kit, path: &str, headers: &HeaderMap) -> Result<Caller, Er
         )
         .with("permission", permission)
     };
-    let permission = PERMISSION_OF
-        .get(path)
-        .and_then(Option::as_deref)
-        .ok_or_else(|| denied("no declarado"))?;
+    let method = METHODS.get(path).ok_or_else(|| denied("no declarado"))?;
+    let permission = method.permission.as_deref().ok_or_else(|| denied("no declarado"))?;
     let mut caller = Caller {
         principal: String::new(),
         grants: Vec::new(),
@@ -142,6 +152,9 @@ async fn let_in(kit: &Kit, path: &str, headers: &HeaderMap) -> Result<Caller, Er
     let claims = bearer.and_then(|token| kit.verifier.verify(token)).ok_or_else(Caller::unknown)?;
     if let Some(at_least) = headers.get("vigia-at-least").and_then(|value| value.to_str().ok()) {
         kit.wait_at_least(at_least).await?;
+    }
+    if method.changes {
+        kit.check_grants()?;
     }
     let grants = kit.grants.of(&claims.sub).ok_or_else(Caller::unknown)?;
     caller.scope = if permission == "any" {

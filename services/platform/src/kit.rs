@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::{SignedDuration, Timestamp};
 use tonic::service::Routes;
 use vigia_proto::{
     error::Reason,
@@ -14,7 +15,7 @@ use vigia_proto::{
 
 use crate::{
     Area,
-    clock::Clock,
+    clock::{Clock, machine_now},
     db::Db,
     error::{Error, Faults},
     follow::Follow,
@@ -32,6 +33,9 @@ const IDENTITY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// How long a question about now waits until what was taken in is closed: three of the journals' heartbeats.
 const CLOSED_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long changes are taken in without having heard of the grants: a role that was revoked may act for so long at most.
+const GRANTS_FRESH: SignedDuration = SignedDuration::from_secs(60);
 
 /// Why a service can't start.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,14 @@ impl Kit {
         follow
     }
 
+    /// Refuses a change where identity has not been heard of for too long: the grants may be stale.
+    pub(crate) fn check_grants(&self) -> Result<(), Error> {
+        let follows = self.follows.read().unwrap_or_else(PoisonError::into_inner);
+        // Identity itself follows nobody: its grants are its own rows.
+        let identity = follows.iter().find(|follow| follow.area() == Area::Identity);
+        identity.map_or(Ok(()), |follow| fresh(follow.now().heard_at, machine_now()))
+    }
+
     /// The journals that are followed for what they say (not identity's, which is followed for the grants).
     pub fn followed(&self) -> Vec<Follow> {
         self.follows
@@ -152,17 +164,13 @@ impl Kit {
 
     /// The instant that an answer is as of: the one asked for, once all followed journals are closed at it; without one
     /// the newest at which they are.
-    pub async fn as_of(&self, asked: Option<jiff::Timestamp>) -> Result<jiff::Timestamp, Error> {
+    pub async fn as_of(&self, asked: Option<Timestamp>) -> Result<Timestamp, Error> {
         let followed = self.followed();
         let Some(t) = asked else {
             // What was taken in lies after the last instant at which the journals were closed until they say so again,
             // which takes a tenth of a second: whoever has just changed something must find it. Where a set clock
             // stands still that never comes.
-            let newest = followed
-                .iter()
-                .map(|follow| follow.now().time)
-                .max()
-                .unwrap_or(jiff::Timestamp::MIN);
+            let newest = followed.iter().map(|follow| follow.now().time).max().unwrap_or(Timestamp::MIN);
             for follow in &followed {
                 if follow.wait_closed(newest, CLOSED_PATIENCE).await.is_err() {
                     break;
@@ -195,5 +203,31 @@ impl Kit {
             kit: self.clone(),
             routes: routes.prepare(),
         }
+    }
+}
+
+fn fresh(heard_at: Timestamp, now: Timestamp) -> Result<(), Error> {
+    if now.duration_since(heard_at) <= GRANTS_FRESH {
+        return Ok(());
+    }
+    Err(Error::refused(
+        Reason::GrantsStale,
+        "Este servicio no sabe desde hace un minuto quién puede hacer qué: nada se cambió; intente de nuevo en un momento.",
+        "This service has not heard for a minute who may do what: nothing was changed; try again in a moment.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_stale_after_a_minute_without_contact() {
+        let heard_at = Timestamp::UNIX_EPOCH;
+        let check = |after: SignedDuration, expect: bool| assert_eq!(fresh(heard_at, heard_at + after).is_ok(), expect, "{after}");
+        check(SignedDuration::ZERO, true);
+        check(GRANTS_FRESH, true);
+        check(GRANTS_FRESH + SignedDuration::from_micros(1), false);
+        assert!(fresh(Timestamp::MIN, heard_at).is_err(), "never heard of");
     }
 }

@@ -9,12 +9,14 @@ use std::{
     time::Duration,
 };
 
-use tonic::{Request, transport::Channel};
+use tonic::{Code, Request, transport::Channel};
+use tonic_types::StatusExt;
 use vigia_platform::{Area, new_id, token::Key};
 use vigia_proto::{
     assignments::{
-        AcceptAssignmentRequest, Assignment, AssignmentRole, CreateInstitutionRequest, Institution, ProposeAssignmentRequest,
-        assignment_service_client::AssignmentServiceClient, institution_service_client::InstitutionServiceClient,
+        AcceptAssignmentRequest, Assignment, AssignmentRole, CreateInstitutionRequest, EndAssignmentRequest, GetAssignmentRequest,
+        Institution, ProposeAssignmentRequest, assignment_service_client::AssignmentServiceClient,
+        institution_service_client::InstitutionServiceClient,
     },
     compliance::{GetScorecardRequest, compliance_service_client::ComplianceServiceClient},
     identity::{
@@ -85,11 +87,16 @@ impl Processes {
     }
 
     fn run(&mut self, area: Area) {
+        self.run_with(area, &[]);
+    }
+
+    fn run_with(&mut self, area: Area, environment: &[(&str, &str)]) {
         let mut command = vigia(self.directory.path());
         command.args(["serve", area.name(), "--listen", &self.addresses[&area]]);
         for (peer, address) in &self.addresses {
             command.env(format!("VIGIA_PEERS_{}", peer.name().to_uppercase()), address);
         }
+        command.envs(environment.iter().copied());
         let child = command.stderr(Stdio::inherit()).stdout(Stdio::null()).spawn().unwrap();
         self.running.insert(area, child);
     }
@@ -323,4 +330,51 @@ async fn five_processes_answer_as_one_and_come_back() {
             .unwrap();
         assert_eq!(card.discipline.unwrap().assignments_accepted, 1, "{killed:?}");
     }
+
+    // Without identity a service reads on, but a minute later it changes nothing any more. Its minute is a second here.
+    processes.kill(Area::Assignments);
+    let library = faketime();
+    processes.run_with(
+        Area::Assignments,
+        &[
+            ("LD_PRELOAD", &library),
+            ("FAKETIME", "+0s x60"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ],
+    );
+    let mut desk = AssignmentServiceClient::new(processes.channel(Area::Assignments).await);
+    let end = || EndAssignmentRequest {
+        name: "plans/siempre/assignments/unknown".into(),
+        last_day: "2026-01-01".into(),
+        request_id: new_id(),
+        ..EndAssignmentRequest::default()
+    };
+    let fresh = desk.end_assignment(after(una, &seen, end())).await.unwrap_err();
+    assert_eq!(fresh.code(), Code::NotFound, "{fresh:?}");
+    processes.kill(Area::Identity);
+    let refused = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            let status = desk.end_assignment(with(una, end())).await.unwrap_err();
+            if status.code() != Code::NotFound {
+                break status;
+            }
+        }
+    });
+    let refused = refused.await.unwrap();
+    let details = refused.get_error_details();
+    assert_eq!(details.error_info().unwrap().reason, "GRANTS_STALE", "{refused:?}");
+    assert!(details.retry_info().is_some());
+    let read = GetAssignmentRequest {
+        name: "plans/siempre/assignments/a1".into(),
+    };
+    assert!(desk.get_assignment(with(una, read)).await.is_ok());
+}
+
+/// Runs a process's clock faster; `tests/run` installs it.
+fn faketime() -> String {
+    let libraries = std::fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let library = libraries
+        .map(|directory| directory.join("faketime/libfaketimeMT.so.1"))
+        .find(|path| path.exists());
+    library.expect("libfaketime: apt-get install faketime").display().to_string()
 }
