@@ -1,4 +1,4 @@
-//! Pages, etags and filters of lists.
+//! Pages and etags of lists.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
@@ -83,78 +83,5 @@ pub fn check_etag(given: &str, stored: &str, resource: &str) -> Result<(), Error
         Ok(())
     } else {
         Err(Error::etag_mismatch(resource))
-    }
-}
-
-/// Terms in a filter at most.
-const TERMS_MAX: usize = 20;
-
-/// A filter (AIP-160) of the plain kind: `field = value` and `field != value`, joined by `AND`.
-#[derive(Debug, Default)]
-pub struct Filter(Vec<Term>);
-
-#[derive(Debug)]
-struct Term {
-    field: String,
-    equal: bool,
-    value: String,
-}
-
-impl Filter {
-    /// Reads a filter; fields that are not in `allowed` are refused.
-    pub fn parse(text: &str, allowed: &[&str]) -> Result<Self, Error> {
-        let refuse = |es: String, en: String| Error::refused(Reason::FilterInvalid, es, en).with("filter", text);
-        if text.trim().is_empty() {
-            return Ok(Self::default());
-        }
-        let mut terms = Vec::new();
-        for part in text.split(" AND ") {
-            let (field, equal, value) = part
-                .split_once("!=")
-                .map(|(field, value)| (field, false, value))
-                .or_else(|| part.split_once('=').map(|(field, value)| (field, true, value)))
-                .ok_or_else(|| {
-                    refuse(
-                        format!("«{part}» no es «campo = valor»."),
-                        format!("\"{part}\" is not \"field = value\"."),
-                    )
-                })?;
-            let (field, value) = (field.trim(), value.trim());
-            if !allowed.contains(&field) {
-                let known = allowed.join(", ");
-                return Err(refuse(
-                    format!("No se filtra por «{field}»; se puede por: {known}."),
-                    format!("\"{field}\" can't be filtered by; you can use: {known}."),
-                ));
-            }
-            let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-            terms.push(Term {
-                field: field.to_owned(),
-                equal,
-                value: value.to_owned(),
-            });
-            if terms.len() > TERMS_MAX {
-                return Err(refuse(
-                    format!("Tiene más de {TERMS_MAX} condiciones."),
-                    format!("It has more than {TERMS_MAX} conditions."),
-                ));
-            }
-        }
-        Ok(Self(terms))
-    }
-
-    /// Whether something with these fields passes.
-    pub fn matches(&self, field: impl Fn(&str) -> Option<String>) -> bool {
-        self.0
-            .iter()
-            .all(|term| (field(&term.field).as_deref() == Some(term.value.as_str())) == term.equal)
-    }
-
-    /// The value that a field must equal, where there is such a term: for a query.
-    pub fn equal(&self, field: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|term| term.equal && term.field == field)
-            .map(|term| term.value.as_str())
     }
 }
