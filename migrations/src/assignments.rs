@@ -11,6 +11,7 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(CreateSuccessions),
         Box::new(CreateTerritories),
         Box::new(CreateAssignments),
+        Box::new(CreateAgreements),
     ]
 }
 
@@ -129,6 +130,32 @@ impl MigrationTrait for CreateAssignments {
                     .table("assignment")
                     .col("plan")
                     .col("name")
+                    .to_owned(),
+            )
+            .await
+    }
+}
+
+struct CreateAgreements;
+
+impl MigrationName for CreateAgreements {
+    fn name(&self) -> &'static str {
+        "m3005_create_agreements"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateAgreements {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("agreement")
+                    .col(string("name").primary_key())
+                    .col(string("plan"))
+                    .col(string("institution"))
+                    .col(string("counterpart"))
+                    .col(binary("definition"))
                     .to_owned(),
             )
             .await

@@ -9,18 +9,21 @@ use vigia_proto::{
     assignments::{
         AcceptAssignmentRequest, AcceptAssignmentResponse, Assignment, AssignmentAccepted, AssignmentContested, AssignmentEnded,
         AssignmentHandedOver, AssignmentProposed, AssignmentResolved, AssignmentRole, ContestAssignmentRequest, ContestAssignmentResponse,
-        EndAssignmentRequest, EndAssignmentResponse, GetAssignmentRequest, GetAssignmentResponse, HandOverAssignmentRequest,
-        HandOverAssignmentResponse, ListAssignmentsRequest, ListAssignmentsResponse, ProposeAssignmentRequest, ProposeAssignmentResponse,
-        Resolution, ResolveAssignmentRequest, ResolveAssignmentResponse, assignment_service_server,
+        CreateAgreementRequest, CreateAgreementResponse, EndAssignmentRequest, EndAssignmentResponse, GetAgreementRequest,
+        GetAgreementResponse, GetAssignmentRequest, GetAssignmentResponse, HandOverAssignmentRequest, HandOverAssignmentResponse,
+        ImportAssignmentsRequest, ImportAssignmentsResponse, ListAgreementsRequest, ListAgreementsResponse, ListAssignmentsRequest,
+        ListAssignmentsResponse, ProposeAssignmentRequest, ProposeAssignmentResponse, Resolution, ResolveAssignmentRequest,
+        ResolveAssignmentResponse, assignment_service_server,
     },
     error::Reason,
     plans::{GetActionRequest, GetPlanRequest, plan_service_client::PlanServiceClient},
 };
 
 use crate::{
-    entities::{assignment, territory},
+    entities::assignment,
     fields, rows,
     state::{self, HandOver, Refused},
+    territories,
 };
 
 /// What lists can be filtered by.
@@ -35,8 +38,7 @@ pub(crate) struct Assignments {
 /// What is wrong with a proposal by itself.
 fn check_proposal(request: &ProposeAssignmentRequest, asked: &Assignment) -> Faults {
     let mut faults = Faults::new();
-    let plan = name::split("plans/{}", &request.parent).is_some_and(|parts| parts != ["-"]);
-    faults.require(plan, "parent", "debe ser un plan: plans/…", "must be a plan: plans/…");
+    fields::plan(&mut faults, "parent", &request.parent);
     if !request.assignment_id.is_empty() {
         faults.id("assignment_id", &request.assignment_id);
     }
@@ -49,23 +51,13 @@ fn check_proposal(request: &ProposeAssignmentRequest, asked: &Assignment) -> Fau
     if !asked.territory.is_empty() {
         fields::territory_code(&mut faults, "assignment.territory", &asked.territory);
     }
-    let from = faults.date("assignment.from", &asked.from);
-    if !asked.last_day.is_empty() {
-        let last_day = faults.date("assignment.last_day", &asked.last_day);
-        let in_order = from.zip(last_day).is_none_or(|(from, last_day)| from <= last_day);
-        faults.require(
-            in_order,
-            "assignment.last_day",
-            "no puede ser anterior a «from»",
-            "can't be before \"from\"",
-        );
-    }
+    fields::days(&mut faults, "assignment", &asked.from, &asked.last_day);
     fields::instrument(&mut faults, "assignment.instrument", &asked.instrument);
     faults
 }
 
 /// Whether a service answered that it has it. What it did not answer is no answer.
-fn exists<T>(answer: Result<T, Status>) -> Result<bool, Error> {
+pub(crate) fn exists<T>(answer: Result<T, Status>) -> Result<bool, Error> {
     match answer {
         Ok(_) => Ok(true),
         Err(status) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => Ok(false),
@@ -80,28 +72,8 @@ fn exists<T>(answer: Result<T, Status>) -> Result<bool, Error> {
     }
 }
 
-/// Notes an institution that does not exist.
-async fn check_institution(change: &Change, faults: &mut Faults, path: &str, institution: &str) -> Result<(), Error> {
-    let exists = rows::institution_exists(change.tx(), institution).await?;
-    faults.require(exists, path, "no existe esa institución", "there is no such institution");
-    Ok(())
-}
-
-/// Notes a territory whose province is not known. Where no territories were imported, none can be unknown.
-async fn check_territory(change: &Change, faults: &mut Faults, code: &str) -> Result<(), Error> {
-    let Some(province) = code.get(..2) else { return Ok(()) };
-    let known = territory::Entity::find_by_id(format!("territories/{province}"))
-        .one(change.tx())
-        .await?
-        .is_some();
-    if !known && territory::Entity::find().one(change.tx()).await?.is_some() {
-        faults.add("assignment.territory", "no existe esa provincia", "there is no such province");
-    }
-    Ok(())
-}
-
 /// The name of a new assignment: by the id asked for, which must be free, or by one made up.
-async fn new_name(change: &Change, plan: &str, id: &str) -> Result<String, Error> {
+pub(crate) async fn new_name(change: &Change, plan: &str, id: &str) -> Result<String, Error> {
     if id.is_empty() {
         return Ok(format!("{plan}/assignments/{}", new_id()));
     }
@@ -114,7 +86,7 @@ async fn new_name(change: &Change, plan: &str, id: &str) -> Result<String, Error
 }
 
 /// Records what happened to an assignment.
-async fn record(change: &mut Change, event_type: &str, assignment: &Assignment, event: &impl Message) -> Result<(), Error> {
+pub(crate) async fn record(change: &mut Change, event_type: &str, assignment: &Assignment, event: &impl Message) -> Result<(), Error> {
     let event_type = format!("vigia.assignments.v1.{event_type}");
     change.record(&event_type, &assignment.name, &assignment.institution, event).await?;
     Ok(())
@@ -157,11 +129,11 @@ async fn step(
 
 impl Assignments {
     /// Notes a plan or an action that does not exist, as plans says now.
-    async fn check_plan(&self, faults: &mut Faults, plan: &str, action: &str) -> Result<(), Error> {
+    pub(crate) async fn check_plan(&self, faults: &mut Faults, plan: &str, path: &str, action: &str) -> Result<(), Error> {
         let of_plan = name::split("plans/{}/actions/{}", action).is_some() && action.starts_with(&format!("{plan}/"));
         faults.require(
             of_plan,
-            "assignment.action",
+            path,
             "debe ser una acción del plan: plans/…/actions/…",
             "must be an action of the plan: plans/…/actions/…",
         );
@@ -181,12 +153,7 @@ impl Assignments {
         };
         let (plan_exists, action_exists) = tokio::try_join!(plan_exists, action_exists)?;
         faults.require(plan_exists, "parent", "no existe ese plan", "there is no such plan");
-        faults.require(
-            action_exists,
-            "assignment.action",
-            "no existe esa acción",
-            "there is no such action",
-        );
+        faults.require(action_exists, path, "no existe esa acción", "there is no such action");
         Ok(())
     }
 }
@@ -199,13 +166,20 @@ impl assignment_service_server::AssignmentService for Assignments {
         let asked = request.assignment.clone().unwrap_or_default();
         let mut faults = check_proposal(&request, &asked);
         // Asked before the change begins: nobody waits for another service while holding the database.
-        self.check_plan(&mut faults, &request.parent, &asked.action).await?;
+        self.check_plan(&mut faults, &request.parent, "assignment.action", &asked.action)
+            .await?;
         let mut change = self.kit.db.change(&caller, &request.request_id, &request).await?;
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
         }
-        check_institution(&change, &mut faults, "assignment.institution", &asked.institution).await?;
-        check_territory(&change, &mut faults, &asked.territory).await?;
+        rows::check_institution(&change, &mut faults, "assignment.institution", &asked.institution).await?;
+        let unknown = territories::unknown(&change, asked.territory.get(..2)).await?;
+        faults.require(
+            unknown.is_empty(),
+            "assignment.territory",
+            "no existe esa provincia",
+            "there is no such province",
+        );
         faults.done()?;
         let name = new_name(&change, &request.parent, &request.assignment_id).await?;
         let assignment = rows::save_assignment(&change, state::propose(&name, asked), true).await?;
@@ -337,7 +311,7 @@ impl assignment_service_server::AssignmentService for Assignments {
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
         }
-        check_institution(&change, &mut faults, "institution", &request.institution).await?;
+        rows::check_institution(&change, &mut faults, "institution", &request.institution).await?;
         faults.done()?;
         let effective_on = effective_on.ok_or_else(|| Error::internal(&"a date without a fault is there"))?;
         let name = new_name(&change, rows::plan_of(&old.name), &request.assignment_id).await?;
@@ -398,6 +372,27 @@ impl assignment_service_server::AssignmentService for Assignments {
             assignments,
             next_page_token,
         }))
+    }
+
+    async fn import_assignments(&self, request: Request<ImportAssignmentsRequest>) -> Result<Response<ImportAssignmentsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        self.import(&caller, request.into_inner()).await
+    }
+
+    async fn create_agreement(&self, request: Request<CreateAgreementRequest>) -> Result<Response<CreateAgreementResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        self.new_agreement(&caller, request.into_inner()).await
+    }
+
+    async fn get_agreement(&self, request: Request<GetAgreementRequest>) -> Result<Response<GetAgreementResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let agreement = Some(self.agreement(&caller, &request.get_ref().name).await?);
+        Ok(Response::new(GetAgreementResponse { agreement }))
+    }
+
+    async fn list_agreements(&self, request: Request<ListAgreementsRequest>) -> Result<Response<ListAgreementsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        Ok(Response::new(self.agreements(&caller, request.get_ref()).await?))
     }
 }
 

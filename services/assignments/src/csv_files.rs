@@ -7,7 +7,7 @@ use csv::{ReaderBuilder, StringRecord};
 use jiff::tz::TimeZone;
 use vigia_platform::Faults;
 use vigia_proto::{
-    assignments::{Institution, Territory},
+    assignments::{Assignment, AssignmentRole, Institution, Territory},
     types::Provenance,
 };
 
@@ -43,6 +43,19 @@ const TERRITORY_COLUMNS: [(&str, bool); 7] = [
     ("source", false),
     ("verified", false),
     ("note", false),
+];
+
+/// Columns of the file of assignments.
+const ASSIGNMENT_COLUMNS: [(&str, bool); 9] = [
+    ("id", false),
+    ("action", true),
+    ("institution", true),
+    ("role", true),
+    ("territory", false),
+    ("from", true),
+    ("last_day", false),
+    ("indicative", false),
+    ("instrument", false),
 ];
 
 /// Something read from a file, with the line it begins on.
@@ -134,6 +147,56 @@ pub(crate) fn territories(file: &[u8], faults: &mut Faults) -> Vec<Read<Territor
         read.push(Read {
             line: row.line,
             value: territory,
+        });
+    }
+    read
+}
+
+/// The assignments of a file: `name` is the id asked for, or empty; `action` is an id or a code, as the file has it.
+pub(crate) fn assignments(file: &[u8], faults: &mut Faults) -> Vec<Read<Assignment>> {
+    let mut read = Vec::new();
+    let mut line_of = HashMap::new();
+    for row in rows(file, &ASSIGNMENT_COLUMNS, faults) {
+        if !row.get("id").is_empty() {
+            row.check(faults, "id", |faults, path| faults.id(path, row.get("id")));
+            once(&mut line_of, &row, "id", faults);
+        }
+        let role = AssignmentRole::from_str_name(&format!("ASSIGNMENT_ROLE_{}", row.get("role").to_uppercase()));
+        let role = role.unwrap_or(AssignmentRole::Unspecified);
+        if role == AssignmentRole::Unspecified {
+            one_of(&row, "role", &["lead", "co_responsible", "supporting", "counterpart"], faults);
+        }
+        if row.get("institution").is_empty() {
+            row.fault(faults, "institution", "falta la institución", "the institution is missing");
+        }
+        if !row.get("territory").is_empty() {
+            row.check(faults, "territory", |faults, path| {
+                fields::territory_code(faults, path, row.get("territory"));
+            });
+        }
+        let mut days = Faults::new();
+        fields::days(&mut days, "", row.get("from"), row.get("last_day"));
+        for found in days.list() {
+            fault(faults, row.line, found.path.trim_start_matches('.'), &found.es, &found.en);
+        }
+        one_of(&row, "indicative", &["", "yes", "no"], faults);
+        row.check(faults, "instrument", |faults, path| {
+            fields::instrument(faults, path, row.get("instrument"));
+        });
+        read.push(Read {
+            line: row.line,
+            value: Assignment {
+                name: row.get("id").to_owned(),
+                action: row.get("action").to_owned(),
+                institution: reference(&row, "institution", faults),
+                role: role.into(),
+                territory: row.get("territory").to_owned(),
+                from: row.get("from").to_owned(),
+                last_day: row.get("last_day").to_owned(),
+                indicative: row.get("indicative") == "yes",
+                instrument: row.get("instrument").to_owned(),
+                ..Assignment::default()
+            },
         });
     }
     read

@@ -1,6 +1,6 @@
 //! What the fields of an institution, a territory and an assignment may hold: the same for calls and for files.
 
-use vigia_platform::Faults;
+use vigia_platform::{Faults, name};
 use vigia_proto::types::Provenance;
 
 /// Branches of the State, and what stands beside it.
@@ -73,6 +73,24 @@ pub(crate) fn territory_code(faults: &mut Faults, path: &str, code: &str) {
         "debe ser el código de una provincia (2 cifras) o de un cantón (4 cifras)",
         "must be the code of a province (2 digits) or of a canton (4 digits)",
     );
+}
+
+/// A plan that is named, not all of them.
+pub(crate) fn plan(faults: &mut Faults, path: &str, plan: &str) {
+    let named = name::split("plans/{}", plan).is_some_and(|parts| parts != ["-"]);
+    faults.require(named, path, "debe ser un plan: plans/…", "must be a plan: plans/…");
+}
+
+/// First and last day in force, `from` and `last_day` below `path`; the last one is empty while it is open.
+pub(crate) fn days(faults: &mut Faults, path: &str, from: &str, last_day: &str) {
+    let from = faults.date(&format!("{path}.from"), from);
+    if last_day.is_empty() {
+        return;
+    }
+    let path = format!("{path}.last_day");
+    let last_day = faults.date(&path, last_day);
+    let in_order = from.zip(last_day).is_none_or(|(from, last_day)| from <= last_day);
+    faults.require(in_order, &path, "no puede ser anterior a «from»", "can't be before \"from\"");
 }
 
 /// By which instrument; empty where it is not known.

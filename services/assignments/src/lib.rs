@@ -1,5 +1,7 @@
 //! Assignments: the institutions and who took over from whom, the territories, and who answers for which action.
 
+mod agreements;
+mod assignment_file;
 mod assignments;
 mod csv_files;
 mod entities;
@@ -29,5 +31,6 @@ pub async fn build(kit: Kit, plans: Peer) -> Result<Guarded, StartError> {
         plans: PlanServiceClient::new(plans),
     };
     let institutions = InstitutionServiceServer::new(institutions).max_decoding_message_size(REQUEST_BYTES_MAX);
-    Ok(kit.guard(Routes::new(institutions).add_service(AssignmentServiceServer::new(assignments))))
+    let assignments = AssignmentServiceServer::new(assignments).max_decoding_message_size(REQUEST_BYTES_MAX);
+    Ok(kit.guard(Routes::new(institutions).add_service(assignments)))
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use prost::Message;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel};
-use vigia_platform::{Caller, Change, Error, Page, etag};
+use vigia_platform::{Caller, Change, Error, Faults, Page, etag};
 use vigia_proto::assignments::{Assignment, Institution};
 
 use crate::entities::{assignment, institution};
@@ -18,6 +18,13 @@ pub(crate) async fn institution(db: &impl ConnectionTrait, name: &str) -> Result
 /// Whether there is an institution of this name.
 pub(crate) async fn institution_exists(db: &impl ConnectionTrait, name: &str) -> Result<bool, Error> {
     Ok(institution::Entity::find_by_id(name).one(db).await?.is_some())
+}
+
+/// Notes an institution that does not exist.
+pub(crate) async fn check_institution(change: &Change, faults: &mut Faults, path: &str, institution: &str) -> Result<(), Error> {
+    let exists = institution_exists(change.tx(), institution).await?;
+    faults.require(exists, path, "no existe esa institución", "there is no such institution");
+    Ok(())
 }
 
 /// Writes an institution, new or changed, with its etag.

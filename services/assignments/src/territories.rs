@@ -40,6 +40,21 @@ async fn check_provinces(change: &Change, read: &[Read<Territory>], faults: &mut
     Ok(())
 }
 
+/// Those of the provinces, by code, that are not known. Where no territories were imported, none can be unknown.
+pub(crate) async fn unknown<'a>(change: &Change, provinces: impl IntoIterator<Item = &'a str>) -> Result<HashSet<&'a str>, Error> {
+    let mut unknown = HashSet::new();
+    for province in provinces {
+        let name = format!("territories/{province}");
+        if territory::Entity::find_by_id(name).one(change.tx()).await?.is_none() {
+            unknown.insert(province);
+        }
+    }
+    if !unknown.is_empty() && territory::Entity::find().one(change.tx()).await?.is_none() {
+        unknown.clear();
+    }
+    Ok(unknown)
+}
+
 /// Saves a territory, if it is new or other than before, and records it.
 async fn save(change: &mut Change, given: &Territory) -> Result<(), Error> {
     let row = territory::Model {

@@ -447,3 +447,123 @@ async fn a_contest_is_decided_with_a_reason() {
     let withdrawn = decide("a2", Resolution::Withdrawn, "Tiene razón.").await.unwrap();
     assert_eq!((withdrawn.state(), withdrawn.accept_time), (AssignmentState::Withdrawn, None));
 }
+
+fn agreement(counterpart: &str) -> CreateAgreementRequest {
+    let agreement = Agreement {
+        action: "plans/vcm/actions/p1-1".into(),
+        institution: "institutions/msp".into(),
+        counterpart: format!("institutions/{counterpart}"),
+        institution_duties: "Capacitar al personal".into(),
+        counterpart_duties: "Acompañar a las usuarias".into(),
+        institution_contact: Some(ContactPoint {
+            office: "Dirección de Derechos Humanos".into(),
+            email: "ddhh@salud.example".into(),
+            phone: String::new(),
+        }),
+        from: "2022-01-01".into(),
+        ..Agreement::default()
+    };
+    CreateAgreementRequest {
+        parent: "plans/vcm".into(),
+        agreement_id: "c1".into(),
+        agreement: Some(agreement),
+        request_id: new_id(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_is_read_by_both_sides_and_nobody_else() {
+    let world = World::start().await;
+    let mut service = world.assignments();
+    let organisation = CreateInstitutionRequest {
+        institution_id: "red".into(),
+        institution: Some(Institution {
+            name_es: "Red de organizaciones".into(),
+            branch: "civil_society".into(),
+            ..Institution::default()
+        }),
+        request_id: new_id(),
+    };
+    world
+        .institutions()
+        .create_institution(world.ask("coordinator", organisation))
+        .await
+        .unwrap();
+
+    // All faults at once; a ministry is no counterpart.
+    let mut wrong = agreement("mdt");
+    let asked = wrong.agreement.as_mut().unwrap();
+    asked.action = "plans/vcm/actions/p9-9".into();
+    asked.counterpart_duties = String::new();
+    asked.institution_contact.as_mut().unwrap().email = "nadie".into();
+    asked.last_day = "2021-12-31".into();
+    let refused = service.create_agreement(world.ask("coordinator", wrong)).await.unwrap_err();
+    assert_eq!(
+        paths(&refused).join(" "),
+        "agreement.counterpart_duties agreement.institution_contact.email agreement.last_day agreement.action agreement.counterpart"
+    );
+    let denied = service.create_agreement(world.ask("msp", agreement("red"))).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+
+    let request = agreement("red");
+    let made = service.create_agreement(world.ask("coordinator", request.clone())).await.unwrap();
+    assert_eq!(made.get_ref().agreement.as_ref().unwrap().name, "plans/vcm/agreements/c1");
+    let again = service.create_agreement(world.ask("coordinator", request)).await.unwrap();
+    assert_eq!(again.metadata().get("vigia-position"), made.metadata().get("vigia-position"));
+    let taken = service
+        .create_agreement(world.ask("coordinator", agreement("red")))
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&taken), "ALREADY_EXISTS");
+
+    let read = async |who: &str| {
+        let get = GetAgreementRequest {
+            name: "plans/vcm/agreements/c1".into(),
+        };
+        let list = ListAgreementsRequest {
+            parent: "plans/-".into(),
+            filter: "counterpart = institutions/red".into(),
+            ..ListAgreementsRequest::default()
+        };
+        let got = world.assignments().get_agreement(world.ask(who, get)).await;
+        let listed = world.assignments().list_agreements(world.ask(who, list)).await.unwrap();
+        (got.map_err(|status| status.code()).is_ok(), listed.into_inner().agreements.len())
+    };
+    assert_eq!(read("coordinator").await, (true, 1));
+    assert_eq!(read("msp").await, (true, 1));
+    assert_eq!(read("sdh").await, (false, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_assignments_is_taken_whole_or_not_at_all() {
+    let world = World::start().await;
+    let import = async |file: &str, validate_only: bool| {
+        let request = ImportAssignmentsRequest {
+            parent: "plans/vcm".into(),
+            file: file.as_bytes().to_vec(),
+            validate_only,
+            request_id: new_id(),
+        };
+        let answer = world.assignments().import_assignments(world.ask("coordinator", request)).await;
+        answer
+            .map(|answer| answer.into_inner().assignments)
+            .map_err(|status| paths(&status).join(" "))
+    };
+    let header = "id,action,institution,role,territory,from,last_day,indicative\n";
+    let wrong = format!(
+        "{header}a1,P1.1,sdh,lead,17,2022-01-01,,no\na1,p1-1,msp,boss,1,2022-01-01,2021-01-01,maybe\n,P9.9,nobody,supporting,,,,\n"
+    );
+    let all = "file.lines[3].id file.lines[3].role file.lines[3].territory file.lines[3].last_day file.lines[3].indicative \
+               file.lines[4].from file.lines[4].action file.lines[4].institution";
+    assert_eq!(import(&wrong, false).await, Err(all.into()));
+    assert_eq!(world.list("coordinator", 0, "", "").await.unwrap().0, [""; 0]);
+    let right = format!("{header}a1,P1.1,sdh,lead,,2022-01-01,,no\na2,p1-1,msp,co_responsible,17,2022-01-01,,yes\n");
+    assert_eq!(import(&right, true).await, Ok(2));
+    assert_eq!(world.list("coordinator", 0, "", "").await.unwrap().0, [""; 0]);
+    assert_eq!(import(&right, false).await, Ok(2));
+    assert_eq!(world.list("coordinator", 0, "", "").await.unwrap().0, ["a1", "a2"]);
+    let second = world.get("msp", "a2").await.unwrap();
+    assert_eq!((second.action.as_str(), second.indicative), ("plans/vcm/actions/p1-1", true));
+    assert_eq!(import(&right, false).await, Err("file.lines[2].id file.lines[3].id".into()));
+    assert_eq!(world.accept("msp", "a2", "").await.unwrap().state(), AssignmentState::Accepted);
+}

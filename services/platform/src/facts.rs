@@ -22,7 +22,7 @@ use vigia_rules::{
 use crate::{Area, clock::instant, error::Error, name, plan_changes};
 
 /// Events on a plan's resources from which no verdict follows.
-const BEAR_ON_NO_VERDICT: [&str; 7] = [
+const BEAR_ON_NO_VERDICT: [&str; 8] = [
     "vigia.plans.v1.PlanImported",
     "vigia.plans.v1.PlanSaved",
     "vigia.plans.v1.ComponentSaved",
@@ -30,6 +30,7 @@ const BEAR_ON_NO_VERDICT: [&str; 7] = [
     "vigia.plans.v1.IndicatorSaved",
     "vigia.plans.v1.RevisionProposed",
     "vigia.plans.v1.RevisionRejected",
+    "vigia.assignments.v1.AgreementCreated",
 ];
 
 /// The facts of one plan, and what it takes to name them.

@@ -17,7 +17,7 @@ use vigia_proto::{
     assignments::{assignment_service_client::AssignmentServiceClient, institution_service_client::InstitutionServiceClient, *},
     identity::{Client, ClientCreated, IssueTokenRequest, IssueTokenResponse, Role, RoleGrant, RoleGranted},
     journal::Entry,
-    plans::{GetActionRequest, GetActionResponse, GetPlanRequest, GetPlanResponse},
+    plans::{Action, GetActionRequest, GetActionResponse, GetPlanRequest, GetPlanResponse, ListActionsRequest, ListActionsResponse},
 };
 
 const ASSIGNMENTS: &str = "clients/assignments";
@@ -71,6 +71,21 @@ impl Service<http::Request<Body>> for Others {
                 Some("GetAction") => {
                     let answer = service_fn(async |request: Request<GetActionRequest>| {
                         there(request.get_ref().name == "plans/vcm/actions/p1-1", GetActionResponse::default())
+                    });
+                    tonic::server::Grpc::new(ProstCodec::default()).unary(answer, request).await
+                }
+                Some("ListActions") => {
+                    let answer = service_fn(async |request: Request<ListActionsRequest>| {
+                        let action = Action {
+                            name: "plans/vcm/actions/p1-1".into(),
+                            code: "P1.1".into(),
+                            ..Action::default()
+                        };
+                        let answer = ListActionsResponse {
+                            actions: vec![action],
+                            ..ListActionsResponse::default()
+                        };
+                        there(request.get_ref().parent == "plans/vcm", answer)
                     });
                     tonic::server::Grpc::new(ProstCodec::default()).unary(answer, request).await
                 }
