@@ -34,10 +34,11 @@ const CALLS_AT_ONCE: usize = 1024;
 /// How long a drain may take.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Serves until `shutdown`, then drains.
+/// Serves until `shutdown`, then drains. With `reflection` the server tells anybody its contract.
 pub async fn serve(
     listener: TcpListener,
     services: Vec<Guarded>,
+    reflection: bool,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -69,6 +70,16 @@ pub async fn serve(
         }
         let _ = drain.send(());
     };
+    let mut open = Routes::new(health);
+    if reflection {
+        let service = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(vigia_proto::DESCRIPTORS)
+            .build_v1();
+        match service {
+            Ok(service) => open = open.add_service(service),
+            Err(cause) => tracing::error!(%cause, "no reflection"),
+        }
+    }
     let server = Server::builder()
         .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
@@ -78,7 +89,7 @@ pub async fn serve(
         .accept_http1(true)
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(front)
-        .add_routes(Routes::new(health))
+        .add_routes(open)
         .serve_with_incoming_shutdown(incoming, stop);
     tokio::select! {
         result = server => result,

@@ -129,14 +129,14 @@ pub struct Running {
 /// Serves on a port of this machine that is free.
 pub async fn start(services: Vec<Guarded>) -> Result<Running> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    start_on(listener, services)
+    start_on(listener, services, false)
 }
 
-/// Serves on a listener.
-pub fn start_on(listener: TcpListener, services: Vec<Guarded>) -> Result<Running> {
+/// Serves on a listener, and tells its contract by reflection if asked to.
+pub fn start_on(listener: TcpListener, services: Vec<Guarded>, reflection: bool) -> Result<Running> {
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(vigia_platform::server::serve(listener, services, async {
+    let task = tokio::spawn(vigia_platform::server::serve(listener, services, reflection, async {
         // An error means that nobody can stop it any more: then it stops.
         let _ = stopped.await;
     }));

@@ -82,7 +82,7 @@ pub async fn serve(config: &Config) -> Result<()> {
     let listener = TcpListener::bind(config.listen).await.with_context(|| config.listen.to_string())?;
     let services = cluster::build(&options).await?;
     let names: Vec<&str> = options.services.iter().map(|area| area.name()).collect();
-    let running = cluster::start_on(listener, services)?;
+    let running = cluster::start_on(listener, services, config.reflection)?;
     tracing::info!(address = %running.address, services = names.join(","), data = %config.data.display(), "serving");
     wait_for_the_end().await?;
     tracing::info!("draining");

@@ -27,6 +27,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Services to run: identity, plans, assignments, reporting, compliance; all if empty.
     pub services: Vec<String>,
+    /// Whether the server tells its contract by gRPC reflection, to anybody who asks: for trying it out with grpcurl.
+    /// `VIGIA_REFLECTION`.
+    pub reflection: bool,
     /// Where the services answer that do not run here.
     pub peers: Peers,
     /// What is logged, and how.
@@ -84,6 +87,7 @@ impl Default for Config {
             data: "vigia-data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7300)),
             services: Vec::new(),
+            reflection: false,
             peers: Peers::default(),
             log: Log::default(),
         }

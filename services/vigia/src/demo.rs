@@ -145,7 +145,7 @@ pub async fn run(directory: &Path, once: bool, json: bool) -> Result<()> {
         services: Area::ALL.into(),
         peers: BTreeMap::new(),
     };
-    let running = cluster::start_on(listen().await?, cluster::build(&options).await?)?;
+    let running = cluster::start_on(listen().await?, cluster::build(&options).await?, true)?;
     let cast = connect(directory, &running).await?;
     let mut stage = Stage::new(directory, clock.clone(), zone.clone(), cast, memory)?;
     if !stage.memory.played {

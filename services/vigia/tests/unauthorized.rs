@@ -4,6 +4,7 @@
 
 use std::{
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -58,31 +59,44 @@ async fn token(channel: &Channel, account: &str, password: &str) -> String {
         .access_token
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn strangers_get_nothing_from_any_method() {
-    let directory = tempfile::tempdir().unwrap();
-    let vigia = || {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vigia"));
-        command.env_clear().current_dir(&directory);
-        command
-    };
-    let init = vigia().args(["init", "--data", "data", "-o", "json"]).output().unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&init.stdout).unwrap();
+fn vigia(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigia"));
+    command.env_clear().current_dir(directory).env("VIGIA_DATA", "data");
+    command
+}
+
+async fn serve(directory: &Path, reflection: &str) -> (Served, Channel) {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let serve = vigia()
-        .args(["serve", "--data", "data", "--listen", &address])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _served = Served(serve);
+    let mut command = vigia(directory);
+    command.args(["serve", "--listen", &address]).env("VIGIA_REFLECTION", reflection);
+    let served = Served(command.stdout(Stdio::null()).spawn().unwrap());
     let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
-    let channel = loop {
+    loop {
         if let Ok(channel) = endpoint.connect().await {
-            break channel;
+            return (served, channel);
         }
         // Not a wait for an effect to have happened, but for a process to open its port.
         tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contract_is_told_only_when_that_is_asked_for() {
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let directory = tempfile::tempdir().unwrap();
+    for (reflection, told) in [("false", false), ("true", true)] {
+        let (_served, channel) = serve(directory.path(), reflection).await;
+        // An empty question is no question, but one that is heard.
+        assert_eq!(code(&channel, path, None, "").await != Code::Unimplemented, told, "{reflection}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_get_nothing_from_any_method() {
+    let directory = tempfile::tempdir().unwrap();
+    let init = vigia(directory.path()).args(["init", "-o", "json"]).output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&init.stdout).unwrap();
+    let (_served, channel) = serve(directory.path(), "false").await;
     let admin = token(&channel, "accounts/admin", told["password"].as_str().unwrap()).await;
     let mut request = Request::new(CreateAccountRequest {
         account_id: "nadie".into(),
