@@ -4,6 +4,7 @@
 
 mod answers;
 mod explain;
+pub mod projection;
 mod verdicts;
 
 use tonic::service::Routes;

@@ -7,33 +7,38 @@ use crate::facts::{Assignment, Desk, DeskEvent, Made, Position, Resolution};
 
 /// An assignment by the facts that a caller knows.
 #[derive(Clone, Debug)]
-pub(crate) struct Standing<'f> {
-    pub(crate) assignment: &'f Assignment,
+pub struct Standing<'f> {
+    /// As it was made.
+    pub assignment: &'f Assignment,
     /// Where it was made.
-    pub(crate) made: Position,
+    pub made: Position,
     /// When it was accepted, by a hand-over by itself, or by the confirmation of a contested one.
-    pub(crate) accepted_at: Option<Timestamp>,
+    pub accepted_at: Option<Timestamp>,
     /// Contested, and not resolved.
-    pub(crate) is_contested: bool,
+    pub is_contested: bool,
     /// Contested, and taken back.
-    pub(crate) is_withdrawn: bool,
-    last_day: Option<Date>,
+    pub is_withdrawn: bool,
+    /// The last day set by then.
+    pub last_day: Option<Date>,
 }
 
 impl Standing<'_> {
     /// Neither accepted nor contested nor taken back: silence.
-    pub(crate) fn is_unanswered(&self) -> bool {
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
         self.accepted_at.is_none() && !self.is_contested && !self.is_withdrawn
     }
 
     /// Whether its days hold this one.
-    pub(crate) fn is_in_force_on(&self, day: Date) -> bool {
+    #[must_use]
+    pub fn is_in_force_on(&self, day: Date) -> bool {
         self.assignment.from <= day && self.last_day.is_none_or(|last| day <= last)
     }
 }
 
 /// How an assignment stands by the facts whose time of recording is `known`.
-pub(crate) fn standing(desk: &Desk, known: impl Fn(Timestamp) -> bool) -> Option<Standing<'_>> {
+#[must_use]
+pub fn standing(desk: &Desk, known: impl Fn(Timestamp) -> bool) -> Option<Standing<'_>> {
     let Made {
         entry,
         assignment,

@@ -36,6 +36,16 @@ impl Decimal {
         Self(whole as i128 * MILLIONTHS)
     }
 
+    /// So many millionths; none where that is too many digits for a decimal.
+    #[must_use]
+    pub const fn from_millionths(millionths: i128) -> Option<Self> {
+        if millionths.unsigned_abs() < DECIMAL_BOUND.unsigned_abs() {
+            Some(Self(millionths))
+        } else {
+            None
+        }
+    }
+
     /// The value in millionths.
     #[must_use]
     pub const fn millionths(self) -> i128 {
@@ -105,7 +115,8 @@ impl Exact {
     }
 
     /// A sum of decimals that was kept in millionths.
-    pub(crate) fn from_millionths(sum: i128) -> Self {
+    #[must_use]
+    pub fn from_millionths(sum: i128) -> Self {
         Self(BigRational::new(BigInt::from(sum), BigInt::from(MILLIONTHS)))
     }
 
@@ -182,6 +193,12 @@ impl Reading {
     pub fn of(share: &Exact) -> Self {
         // A share below 0 or above 1 does not arise; if it did, the ends are what it means.
         Self(share.trillionths().to_u64().unwrap_or(0).min(TRILLIONTHS))
+    }
+
+    /// So many units of 10⁻¹²; all of it, beyond that.
+    #[must_use]
+    pub const fn from_trillionths(units: u64) -> Self {
+        if units < TRILLIONTHS { Self(units) } else { Self::ONE }
     }
 
     /// In units of 10⁻¹²; 0 to 10¹².

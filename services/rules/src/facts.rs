@@ -149,44 +149,64 @@ pub struct Extension {
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// In the order in which they begin to act, then of recording.
-    pub(crate) versions: Vec<Version>,
-    pub(crate) assignments: Vec<Desk>,
+    pub versions: Vec<Version>,
+    /// In the order in which anything named them.
+    pub assignments: Vec<Desk>,
     desk_of: HashMap<AssignmentId, usize>,
-    pub(crate) by_action: BTreeMap<ActionId, Vec<usize>>,
+    /// The places in `assignments` of an action's, in the order of their making.
+    pub by_action: BTreeMap<ActionId, Vec<usize>>,
     /// In the order of recording.
-    pub(crate) extensions: HashMap<Period, Vec<(Entry, Extension)>>,
+    pub extensions: HashMap<Period, Vec<(Entry, Extension)>>,
 }
 
 /// Everything about one assignment.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Desk {
+pub struct Desk {
     /// None as long as only reports named it: their journal may be read before the other.
-    pub(crate) made: Option<Made>,
-    pub(crate) events: Vec<(Entry, DeskEvent)>,
-    pub(crate) courses: BTreeMap<Period, Vec<(Entry, CourseEvent)>>,
+    pub made: Option<Made>,
+    /// What became of it, in the order of recording.
+    pub events: Vec<(Entry, DeskEvent)>,
+    /// What was sent and decided for each period, in the order of recording.
+    pub courses: BTreeMap<Period, Vec<(Entry, CourseEvent)>>,
 }
 
+/// How an assignment came to be.
 #[derive(Clone, Debug)]
-pub(crate) struct Made {
-    pub(crate) entry: Entry,
-    pub(crate) assignment: Assignment,
+pub struct Made {
+    /// When, and where that stands.
+    pub entry: Entry,
+    /// As it was made.
+    pub assignment: Assignment,
     /// The one that handed it over; such an assignment is accepted by itself.
-    pub(crate) handed_from: Option<usize>,
+    pub handed_from: Option<usize>,
 }
 
+/// What becomes of an assignment.
 #[derive(Clone, Debug)]
-pub(crate) enum DeskEvent {
+pub enum DeskEvent {
+    /// The institution accepts.
     Accepted,
+    /// It contests.
     Contested,
+    /// The contest is resolved.
     Resolved(Resolution),
     /// With its last day: an end, or a hand-over to another from the next day on.
     Ended(Date),
 }
 
+/// What is recorded for an obligation.
 #[derive(Clone, Debug)]
-pub(crate) enum CourseEvent {
+pub enum CourseEvent {
+    /// A report came.
     Submitted(Report),
-    Reviewed { version: u32, decision: Decision },
+    /// A version was judged.
+    Reviewed {
+        /// Which.
+        version: u32,
+        /// How.
+        decision: Decision,
+    },
+    /// It is not owed any more.
     Waived,
 }
 
@@ -275,12 +295,15 @@ impl Facts {
         desk.made.as_ref().map(|made| &made.assignment)
     }
 
-    pub(crate) fn find(&self, id: &AssignmentId) -> Option<usize> {
+    /// The place of an assignment, if anything named it.
+    #[must_use]
+    pub fn find(&self, id: &AssignmentId) -> Option<usize> {
         self.desk_of.get(id).copied()
     }
 
     /// The first of the line that an assignment belongs to.
-    pub(crate) fn line_of(&self, desk: usize) -> usize {
+    #[must_use]
+    pub fn line_of(&self, desk: usize) -> usize {
         let mut first = desk;
         // Ids are made once, so nobody inherits from an heir; the bound keeps a wrong journal from
         // turning in a circle.

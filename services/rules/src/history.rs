@@ -15,11 +15,15 @@ use crate::plan::{Action, Plan};
 
 /// One version of the whole plan, from an instant on.
 #[derive(Clone, Debug)]
-pub(crate) struct Version {
-    pub(crate) acts_from: Timestamp,
-    pub(crate) effective_on: Date,
-    pub(crate) entry: Entry,
-    pub(crate) plan: Arc<Plan>,
+pub struct Version {
+    /// From when on it acts.
+    pub acts_from: Timestamp,
+    /// The day from which its calendar counts.
+    pub effective_on: Date,
+    /// When it was recorded, and where that stands.
+    pub entry: Entry,
+    /// The whole plan.
+    pub plan: Arc<Plan>,
     actions: HashMap<ActionId, usize>,
     parents: HashMap<ComponentId, Option<ComponentId>>,
 }
@@ -40,12 +44,15 @@ impl Version {
         }
     }
 
-    pub(crate) fn action(&self, id: &ActionId) -> Option<&Action> {
+    /// An action, if this version has it.
+    #[must_use]
+    pub fn action(&self, id: &ActionId) -> Option<&Action> {
         self.actions.get(id).map(|&i| &self.plan.actions[i])
     }
 
     /// Whether a component is another or stands below it.
-    pub(crate) fn stands_under(&self, component: &ComponentId, above: &ComponentId) -> bool {
+    #[must_use]
+    pub fn stands_under(&self, component: &ComponentId, above: &ComponentId) -> bool {
         let mut at = Some(component);
         for _ in 0..=self.parents.len() {
             match at {
@@ -70,54 +77,67 @@ impl Version {
 
 /// The plan as of an instant, and what stood when its periods ended.
 #[derive(Debug)]
-pub(crate) struct InForce<'f> {
-    pub(crate) facts: &'f Facts,
-    pub(crate) t: Timestamp,
+pub struct InForce<'f> {
+    /// The facts asked.
+    pub facts: &'f Facts,
+    /// The instant.
+    pub t: Timestamp,
     /// The day of t.
-    pub(crate) today: Date,
+    pub today: Date,
     /// Those that act, the last of them now; never empty.
     versions: Vec<&'f Version>,
 }
 
 /// A period of the plan, and what holds for it.
 #[derive(Debug)]
-pub(crate) struct Terms<'f> {
-    pub(crate) period: Period,
-    pub(crate) first_day: Date,
-    pub(crate) last_day: Date,
+pub struct Terms<'f> {
+    /// The period.
+    pub period: Period,
+    /// Its first day.
+    pub first_day: Date,
+    /// Its last day.
+    pub last_day: Date,
     /// The end of its last day, at midnight.
-    pub(crate) ends_at: Timestamp,
+    pub ends_at: Timestamp,
     /// The calendar due instant.
-    pub(crate) due_at: Timestamp,
-    pub(crate) calendar: Cow<'f, Calendar>,
+    pub due_at: Timestamp,
+    /// What its due days are counted by.
+    pub calendar: Cow<'f, Calendar>,
     /// The version by which it is owed; none where the plan was a draft until the period's end.
-    pub(crate) owed_by: Option<&'f Version>,
+    pub owed_by: Option<&'f Version>,
 }
 
 impl<'f> InForce<'f> {
     /// None as long as no version acts: the plan is a draft.
-    pub(crate) fn at(facts: &'f Facts, t: Timestamp) -> Option<Self> {
+    #[must_use]
+    pub fn at(facts: &'f Facts, t: Timestamp) -> Option<Self> {
         let versions: Vec<_> = facts.versions.iter().filter(|version| version.is_known(t)).collect();
         let today = versions.last()?.plan.calendar.day_of(t);
         Some(Self { facts, t, today, versions })
     }
 
-    pub(crate) fn now(&self) -> &'f Version {
+    /// The version that acts.
+    #[must_use]
+    pub fn now(&self) -> &'f Version {
         self.versions[self.versions.len() - 1]
     }
 
-    pub(crate) fn plan(&self) -> &'f Plan {
+    /// The plan that acts.
+    #[must_use]
+    pub fn plan(&self) -> &'f Plan {
         &self.now().plan
     }
 
     /// The last version that has an action: what was removed keeps its place in the tree.
-    pub(crate) fn last_with(&self, action: &ActionId) -> Option<(&'f Version, &'f Action)> {
+    #[must_use]
+    pub fn last_with(&self, action: &ActionId) -> Option<(&'f Version, &'f Action)> {
         let mut versions = self.versions.iter().rev();
         versions.find_map(|version| version.action(action).map(|action| (*version, action)))
     }
 
     /// The end that the plan first set for an action.
-    pub(crate) fn first_end(&self, action: &ActionId) -> Option<Date> {
+    #[must_use]
+    pub fn first_end(&self, action: &ActionId) -> Option<Date> {
         self.versions
             .iter()
             .find_map(|version| version.action(action))
@@ -130,7 +150,8 @@ impl<'f> InForce<'f> {
     /// not after the period's first day. A revision that began to act after the period's end does
     /// not reach back to it, whatever its effective day: what the period owes, and until when,
     /// stands. Only extensions move it then.
-    pub(crate) fn terms(&self, period: Period) -> Option<Terms<'f>> {
+    #[must_use]
+    pub fn terms(&self, period: Period) -> Option<Terms<'f>> {
         let (first_day, last_day) = (period.first_day(), period.last_day());
         let first = self.versions[0];
         let mut calendar = Cow::Borrowed(&first.plan.calendar);
@@ -162,7 +183,8 @@ impl<'f> InForce<'f> {
     }
 
     /// All periods of the plan as of t, in order.
-    pub(crate) fn periods(&self) -> Vec<Terms<'f>> {
+    #[must_use]
+    pub fn periods(&self) -> Vec<Terms<'f>> {
         let mut periods = BTreeSet::new();
         let mut spans = Vec::new();
         for version in &self.versions {

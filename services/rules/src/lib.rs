@@ -9,12 +9,12 @@
 //! errors meant for developers. Verdicts carry values ([`finding`]), callers say them.
 
 pub mod action;
-mod assignment;
+pub mod assignment;
 pub mod calendar;
 pub mod exact;
 pub mod facts;
 pub mod finding;
-mod history;
+pub mod history;
 pub mod indicator;
 pub mod names;
 pub mod obligation;

@@ -340,7 +340,8 @@ pub fn check_values(
 }
 
 /// What a report states for an indicator.
-pub(crate) fn stated<'r>(report: &'r Report, indicator: &IndicatorId) -> Option<&'r Value> {
+#[must_use]
+pub fn stated<'r>(report: &'r Report, indicator: &IndicatorId) -> Option<&'r Value> {
     report.values.iter().find(|(id, _)| id == indicator).map(|(_, value)| value)
 }
 
@@ -357,13 +358,19 @@ fn owed_by<'f>(plan: &InForce<'f>, terms: &Terms<'f>, assignment: &AssignmentId)
 
 /// An obligation that exists, with all that was recorded for it by t.
 #[derive(Clone, Debug)]
-pub(crate) struct Owed<'f> {
-    pub(crate) desk: usize,
-    pub(crate) assignment: &'f Assignment,
-    pub(crate) reference_day: Date,
-    pub(crate) opens_at: Timestamp,
-    pub(crate) due: Due,
-    pub(crate) course: Course<'f>,
+pub struct Owed<'f> {
+    /// The place of the assignment.
+    pub desk: usize,
+    /// Who owes.
+    pub assignment: &'f Assignment,
+    /// The earliest of the period's last day, the action's end, the plan's end.
+    pub reference_day: Date,
+    /// The end of that day.
+    pub opens_at: Timestamp,
+    /// D.
+    pub due: Due,
+    /// What was sent and decided.
+    pub course: Course<'f>,
     plan_version: Position,
     assigned: Position,
     /// The ends of the days to answer by, as due days, are asked of the calendar once.
@@ -373,7 +380,8 @@ pub(crate) struct Owed<'f> {
 
 impl<'f> Owed<'f> {
     /// The obligation of an assignment for a period, if it exists as of the plan's instant.
-    pub(crate) fn of(plan: &InForce<'f>, terms: &Terms<'f>, desk: usize) -> Option<Self> {
+    #[must_use]
+    pub fn of(plan: &InForce<'f>, terms: &Terms<'f>, desk: usize) -> Option<Self> {
         let version = terms.owed_by?;
         let facts = plan.facts;
         // What an ended period owes stands by what was recorded before its end.
@@ -439,11 +447,14 @@ impl<'f> Owed<'f> {
     }
 
     /// When the answer to a returned report is due: never before D.
-    pub(crate) fn answer_due_at(&self) -> Option<Timestamp> {
+    #[must_use]
+    pub fn answer_due_at(&self) -> Option<Timestamp> {
         self.return_ends_at.map(|ends_at| ends_at.max(self.due.at))
     }
 
-    pub(crate) fn state(&self, t: Timestamp) -> ObligationState {
+    /// How it stands as of t.
+    #[must_use]
+    pub fn state(&self, t: Timestamp) -> ObligationState {
         match self.course.status {
             Status::Waived => ObligationState::Waived,
             Status::Validated => ObligationState::Validated,
@@ -456,7 +467,9 @@ impl<'f> Owed<'f> {
         }
     }
 
-    pub(crate) fn timeliness(&self, state: ObligationState) -> Timeliness {
+    /// Whether what was sent came in time, by its state.
+    #[must_use]
+    pub fn timeliness(&self, state: ObligationState) -> Timeliness {
         match state {
             ObligationState::Waived => Timeliness::NotApplicable,
             ObligationState::NotOpen | ObligationState::Open => Timeliness::Pending,
@@ -469,7 +482,8 @@ impl<'f> Owed<'f> {
     }
 
     /// Receipt after D, or answer after its own due instant, whichever is greater; below 0 in time.
-    pub(crate) fn delay(&self) -> Option<SignedDuration> {
+    #[must_use]
+    pub fn delay(&self) -> Option<SignedDuration> {
         let report = self.course.first_received_at.map(|at| at.duration_since(self.due.at));
         let answers = self.course.answers.iter().zip(&self.answer_ends);
         let answers = answers.map(|(answer, &ends_at)| answer.received_at.duration_since(ends_at.max(self.due.at)));
@@ -516,11 +530,13 @@ impl<'f> Owed<'f> {
 
 /// A due instant and what moved it.
 #[derive(Clone, Debug)]
-pub(crate) struct Due {
-    pub(crate) at: Timestamp,
-    pub(crate) extended_by: Vec<Position>,
+pub struct Due {
+    /// The due instant.
+    pub at: Timestamp,
+    /// The extensions that moved it.
+    pub extended_by: Vec<Position>,
     /// Whether an emergency moved it after it had passed.
-    pub(crate) moved_after_passing: bool,
+    pub moved_after_passing: bool,
 }
 
 impl Due {
@@ -544,7 +560,9 @@ impl Due {
     }
 }
 
-fn covers(facts: &Facts, cover: &Cover, desk: usize, assignment: &Assignment) -> bool {
+/// Whether an extension covers an assignment.
+#[must_use]
+pub fn covers(facts: &Facts, cover: &Cover, desk: usize, assignment: &Assignment) -> bool {
     match cover {
         Cover::All => true,
         Cover::Institution(institution) => *institution == assignment.institution,
@@ -555,34 +573,43 @@ fn covers(facts: &Facts, cover: &Cover, desk: usize, assignment: &Assignment) ->
 
 /// What was sent and decided, folded in the order of recording.
 #[derive(Clone, Debug)]
-pub(crate) struct Course<'f> {
-    pub(crate) status: Status,
+pub struct Course<'f> {
+    /// Where it has come.
+    pub status: Status,
     /// The submission that stands.
-    pub(crate) report: Option<&'f Report>,
+    pub report: Option<&'f Report>,
     /// The receipt of the last submission that was not an answer.
     first_received_at: Option<Timestamp>,
     /// The answers since.
     answers: Vec<Answer>,
     /// The first review since the last opening, and the receipt that it judged.
-    pub(crate) first_review: Option<(Timestamp, Timestamp)>,
-    pub(crate) waived_at: Option<Timestamp>,
+    pub first_review: Option<(Timestamp, Timestamp)>,
+    /// The first waiver.
+    pub waived_at: Option<Timestamp>,
     /// The highest version number given.
     versions: u32,
-    pub(crate) facts: Vec<Position>,
+    /// Where it stands.
+    pub facts: Vec<Position>,
 }
 
+/// Where a course has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
+pub enum Status {
     /// Nothing sent, or rejected.
     Nothing,
     /// Sent; as the answer to a report that was returned, or not.
     Submitted {
+        /// The day to answer by, for an answer.
         answer_by: Option<Date>,
     },
+    /// Sent back.
     Returned {
+        /// The day to answer by.
         answer_by: Date,
     },
+    /// Validated.
     Validated,
+    /// Waived.
     Waived,
 }
 

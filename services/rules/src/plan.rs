@@ -224,7 +224,9 @@ impl Indicator {
         }
     }
 
-    pub(crate) fn is_better_or_equal(&self, value: &Exact, mark: &Exact) -> bool {
+    /// Whether a value is at a mark or better.
+    #[must_use]
+    pub fn is_better_or_equal(&self, value: &Exact, mark: &Exact) -> bool {
         match self.direction {
             Direction::Increase | Direction::AtLeast => value >= mark,
             Direction::Decrease | Direction::AtMost => value <= mark,

@@ -1,0 +1,135 @@
+//! What holds for a question: the plan as of its instant, and which columns answer for it.
+
+use std::ops::Range;
+
+use jiff::Timestamp;
+use vigia_rules::assignment::standing;
+use vigia_rules::history::{InForce, Terms};
+
+use super::Projection;
+use super::odd::OddState;
+use super::table::{Odd, Row, RowStanding, Table};
+
+/// A question as of an instant.
+#[derive(Debug)]
+pub(super) struct Question<'p> {
+    pub(super) projection: &'p Projection,
+    pub(super) t: Timestamp,
+    pub(super) plan: InForce<'p>,
+    pub(super) terms: Vec<Terms<'p>>,
+    /// The last entry of reporting that exists as of t.
+    pub(super) seen: u32,
+    /// How many periods have ended: the columns answer for them, and for no other.
+    pub(super) ended: usize,
+    /// Those of them that are due by the calendar, as runs, and as bits.
+    pub(super) due_runs: Vec<Range<usize>>,
+    pub(super) due_words: Vec<u64>,
+}
+
+/// An odd place that matters as of the question's instant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OddPlace<'p> {
+    pub(super) row: usize,
+    /// Its period's place among the question's.
+    pub(super) period: usize,
+    pub(super) odd: &'p Odd,
+    pub(super) state: OddState,
+}
+
+/// Why a question can't be put to columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotAsked {
+    /// The plan is a draft then.
+    Draft,
+    /// A period is due before it has ended, or the columns know another calendar: the rules must be asked.
+    NotPlain,
+}
+
+impl<'p> Question<'p> {
+    pub(super) fn at(projection: &'p Projection, t: Timestamp) -> Result<Self, NotAsked> {
+        let plan = InForce::at(&projection.facts, t).ok_or(NotAsked::Draft)?;
+        let terms = plan.periods();
+        let ended = terms.iter().take_while(|terms| terms.ends_at <= t).count();
+        let stands = terms[..ended]
+            .iter()
+            .zip(&projection.columns)
+            .all(|(terms, column)| terms.period == column.period && terms.due_at == column.due_at && terms.ends_at == column.ends_at);
+        let early = terms[ended..].iter().any(|terms| terms.ends_at <= t || terms.due_at <= t);
+        if !stands || early || ended > projection.columns.len() {
+            return Err(NotAsked::NotPlain);
+        }
+        let mut due_runs: Vec<Range<usize>> = Vec::new();
+        let mut due_words = vec![0_u64; projection.columns.len().div_ceil(64)];
+        for (i, terms) in terms[..ended].iter().enumerate() {
+            if terms.due_at <= t {
+                due_words[i / 64] |= 1 << (i % 64);
+                match due_runs.last_mut() {
+                    Some(run) if run.end == i => run.end += 1,
+                    _ => due_runs.push(i..i + 1),
+                }
+            }
+        }
+        Ok(Self {
+            projection,
+            t,
+            seen: projection.journal.up_to(t),
+            plan,
+            terms,
+            ended,
+            due_runs,
+            due_words,
+        })
+    }
+
+    pub(super) fn is_due(&self, period: usize) -> bool {
+        self.terms[period].due_at <= self.t
+    }
+
+    /// The greatest word of `sent` that exists as of t: flags are its low bits.
+    pub(super) fn sent_max(&self) -> u32 {
+        (self.seen << 2) | 3
+    }
+
+    /// How an assignment stands as of t, if it was made by then.
+    pub(super) fn standing(&self, row: &Row) -> Option<RowStanding> {
+        if row.standing.changed_at <= self.t {
+            return Some(row.standing);
+        }
+        if row.standing.made_at > self.t {
+            return None;
+        }
+        let desk = &self.projection.facts.assignments[row.desk as usize];
+        standing(desk, |at| at <= self.t).map(|standing| RowStanding::of(&standing, row.standing.made_at, row.standing.changed_at))
+    }
+
+    /// The odd places of a table for which the columns do not answer as of t, by row and period.
+    pub(super) fn odd(&self, table: &'p Table) -> Vec<OddPlace<'p>> {
+        let rows = table.rows.iter().enumerate().filter(|(_, row)| !row.odd.is_empty());
+        rows.flat_map(|(row, _)| self.odd_of(table, row)).collect()
+    }
+
+    /// Those of one row, by period.
+    pub(super) fn odd_of(&self, table: &'p Table, row: usize) -> Vec<OddPlace<'p>> {
+        let odd = table.rows[row].odd.iter();
+        // Odd places lie by period, as the question's periods do.
+        odd.filter_map(|odd| self.odd_place(table, row, odd)).collect()
+    }
+
+    fn odd_place(&self, table: &'p Table, row: usize, odd: &'p Odd) -> Option<OddPlace<'p>> {
+        if self.t < odd.first {
+            return None;
+        }
+        let column = self.projection.column_of.get(&odd.period).copied();
+        let ended = column.filter(|column| *column < self.ended);
+        if let (Some(period), Some(state), true) = (ended, odd.rest, odd.quiet <= self.t) {
+            return Some(OddPlace { row, period, odd, state });
+        }
+        let period = match ended {
+            Some(period) => period,
+            None => self.terms.iter().position(|terms| terms.period == odd.period)?,
+        };
+        let place = (table, row, column);
+        let state = OddState::at(&self.plan, &self.terms[period], self.t, place, odd, &self.projection.journal)?;
+        Some(OddPlace { row, period, odd, state })
+    }
+}
