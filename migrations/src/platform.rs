@@ -6,7 +6,7 @@ use sea_orm_migration::{
 };
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateJournal)]
+    vec![Box::new(CreateJournal), Box::new(CreateJournalHead), Box::new(FillJournalHead)]
 }
 
 struct CreateJournal;
@@ -69,5 +69,48 @@ impl MigrationTrait for CreateJournal {
                     .to_owned(),
             )
             .await
+    }
+}
+
+struct CreateJournalHead;
+
+impl MigrationName for CreateJournalHead {
+    fn name(&self) -> &'static str {
+        "m0002_create_journal_head"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateJournalHead {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("journal_head")
+                    .col(big_integer("id").primary_key())
+                    .col(big_integer("position"))
+                    .col(big_integer("time"))
+                    .to_owned(),
+            )
+            .await
+    }
+}
+
+struct FillJournalHead;
+
+impl MigrationName for FillJournalHead {
+    fn name(&self) -> &'static str {
+        "m0003_fill_journal_head"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for FillJournalHead {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // An empty journal begins at 1970: every clock is later.
+        let fill = "INSERT INTO journal_head (id, position, time) \
+                    SELECT 1, COALESCE(MAX(position), 0), COALESCE(MAX(time), 0) FROM journal_entry";
+        manager.get_connection().execute_unprepared(fill).await?;
+        Ok(())
     }
 }

@@ -1,20 +1,29 @@
-//! One service's database, and the only way to change it: a change that holds rows, journal entries and the stored
-//! answer, committed together with those that wait beside it.
+//! One service's database, and the only ways to change it: a change that holds rows, journal entries and the stored
+//! answer, or a batch of calls that are handed over as values. Both are one durable transaction, and both hold the head
+//! row ([`head`]) from its beginning to its end, so that they come one after another in all processes of the service.
 //!
 //! Group commit: the first change opens a transaction and asks a task to commit it. The task stands in the same queue
 //! as every other change (a fair lock), so all that waited by then run first, each in a savepoint of its own, and are
 //! made durable by one commit. One that fails rolls back its savepoint and hurts no neighbour; one alone waits for
 //! nobody.
 
-use std::{path::Path, sync::Arc};
+mod batch;
+mod connect;
+mod head;
+mod insert;
+mod scratch;
 
-use jiff::Timestamp;
-use prost::Message;
-use sea_orm::{
-    ActiveValue::Set,
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, Statement, TransactionTrait,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
+
+use jiff::{SignedDuration, Timestamp};
+use prost::Message;
+use sea_orm::{ActiveValue::Set, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, TransactionTrait};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tonic::{Response, Status};
@@ -24,20 +33,26 @@ use vigia_proto::{error::Reason, journal::Entry};
 use crate::{
     Area,
     caller::Caller,
-    clock::{Clock, from_micros, just_before, micros},
+    clock::{Clock, micros},
     entities::{idempotency, journal_entry},
     error::{Error, Faults},
-    journal::{self, Head, Origin},
+    journal::{self, Origin},
 };
 
-/// Whether commits survive a power cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// `synchronous=FULL`: acknowledged means durable.
-    Full,
-    /// Nothing is awaited: for scratch directories only.
-    Scratch,
-}
+pub use self::{
+    batch::{Batch, NotWritten},
+    connect::{Durability, Store, migrate_postgres},
+    insert::Column,
+    scratch::ScratchDatabases,
+};
+pub(crate) use head::Head;
+
+/// How often a quiet journal says up to when it is closed, and looks for what other processes have written.
+const HEARTBEAT: Duration = Duration::from_millis(100);
+/// How long to ask a database that has gone away whether it did commit: a restart takes a few seconds.
+const OUTCOME_PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait before it is asked again.
+const OUTCOME_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// A service's database. Clones share it.
 #[derive(Clone, Debug)]
@@ -50,21 +65,39 @@ struct Inner {
     origin: Origin,
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    /// On PostgreSQL other processes may write too.
+    shared: bool,
     group: Arc<Mutex<Group>>,
+    /// What is committed, as far as it is known here.
     head: watch::Sender<Head>,
+    /// The last entry that the observer has seen.
+    observed: watch::Sender<i64>,
+    /// The latest time that was seen in another journal, in microseconds.
+    seen: AtomicI64,
 }
 
 /// The changes that will be made durable by one commit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Group {
     transaction: Option<DatabaseTransaction>,
-    committed: Option<watch::Sender<Option<bool>>>,
+    outcome: watch::Sender<Option<Outcome>>,
+    /// The key of the last change that joined; none as long as nobody did.
+    key: Option<String>,
     /// Entries of this group, not yet committed.
     entries: Vec<Entry>,
-    /// Position and time of the last entry, committed or not.
-    position: i64,
-    time: Timestamp,
+    /// The head with these entries.
+    head: Head,
     observer: Observer,
+}
+
+/// What came of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Committed,
+    /// Nothing was written.
+    NotWritten,
+    /// The database went away in the middle and did not come back.
+    Unknown,
 }
 
 /// Called with committed entries, in order.
@@ -79,50 +112,76 @@ impl std::fmt::Debug for Observer {
     }
 }
 
+/// The name of a call for 400 days, by its caller, method and `request_id`; and what it asked for.
+#[derive(Clone, Debug)]
+pub struct CallKey {
+    key: String,
+    request_hash: Vec<u8>,
+}
+
+impl CallKey {
+    /// Of a request, whose `request_id` must be a UUID.
+    pub fn of(caller: &Caller, request_id: &str, request: &impl Message) -> Result<Self, Error> {
+        if Uuid::try_parse(request_id).is_err() {
+            let mut faults = Faults::new();
+            faults.add("request_id", "debe ser un UUID", "must be a UUID");
+            faults.done()?;
+        }
+        Ok(Self {
+            key: [caller.principal(), caller.method(), request_id].join("\n"),
+            request_hash: Sha256::digest(request.encode_to_vec()).to_vec(),
+        })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.key
+    }
+
+    /// Refuses where the call was made before with another content.
+    fn check(&self, stored: &idempotency::Model) -> Result<(), Error> {
+        if stored.request_hash == self.request_hash {
+            return Ok(());
+        }
+        let request_id = self.key.rsplit('\n').next().unwrap_or_default();
+        Err(Error::refused(
+            Reason::RequestIdReused,
+            "El request_id ya se usó con otro contenido: use uno nuevo.",
+            "The request_id was used before with another content: use a new one.",
+        )
+        .with("request_id", request_id))
+    }
+}
+
 impl Db {
-    /// Opens `<area>.sqlite` in `directory`, brings its tables up to date, and refuses to run on unsafe settings.
-    pub async fn open(area: Area, directory: &Path, durability: Durability, clock: Clock) -> Result<Self, DbErr> {
-        let url = format!("sqlite://{}?mode=rwc", directory.join(format!("{area}.sqlite")).display());
-        let connect = async |connections: u32| {
-            let mut options = ConnectOptions::new(url.clone());
-            options
-                .max_connections(connections)
-                .min_connections(1)
-                .sqlx_logging(false)
-                .map_sqlx_sqlite_opts(move |sqlite| {
-                    sqlite
-                        .journal_mode(SqliteJournalMode::Wal)
-                        .synchronous(if durability == Durability::Full {
-                            SqliteSynchronous::Full
-                        } else {
-                            SqliteSynchronous::Off
-                        })
-                        .foreign_keys(true)
-                        .busy_timeout(std::time::Duration::from_secs(10))
-                });
-            Database::connect(options).await
-        };
-        let writer = connect(1).await?;
-        check_settings(&writer, durability).await?;
-        vigia_migrations::migrate(&writer, area.name()).await?;
-        let reader = connect(4).await?;
+    /// Opens an area's database, and refuses to run on unsafe settings or on tables of another version.
+    pub async fn open(area: Area, store: impl Into<Store>, durability: Durability, clock: Clock) -> Result<Self, DbErr> {
+        let store = store.into();
+        let connect::Connections { writer, reader } = connect::open(area, &store, durability).await?;
         let origin = Origin::load(&writer, area, clock.is_simulated()).await?;
-        let last = journal::last(&writer).await?;
-        let (position, time) = last.map_or((0, Timestamp::MIN), |last| (last.position, from_micros(last.time)));
+        let head = head::read(&writer).await?;
         let group = Group {
-            position,
-            time,
-            ..Group::default()
+            transaction: None,
+            outcome: watch::Sender::new(None),
+            key: None,
+            entries: Vec::new(),
+            head,
+            observer: Observer::default(),
         };
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             area,
             clock,
             origin,
             reader,
             writer,
+            shared: matches!(store, Store::Postgres(_)),
             group: Arc::new(Mutex::new(group)),
-            head: watch::Sender::new(Head { position }),
-        })))
+            head: watch::Sender::new(head),
+            observed: watch::Sender::new(0),
+            seen: AtomicI64::new(i64::MIN),
+        });
+        tokio::spawn(beat(Arc::downgrade(&inner)));
+        Ok(Self(inner))
     }
 
     /// Whose database it is.
@@ -144,86 +203,103 @@ impl Db {
         &self.0.reader
     }
 
-    /// Tells when entries were committed.
-    pub(crate) fn head(&self) -> watch::Receiver<Head> {
-        self.0.head.subscribe()
+    /// Tells what is committed, at once and then each time that something is, and at every heartbeat.
+    pub(crate) async fn head(&self) -> Result<watch::Receiver<Head>, Error> {
+        let head = self.0.head.subscribe();
+        self.look().await?;
+        Ok(head)
     }
 
-    /// Up to which instant (inclusive) no entry will come any more, other than those committed by now.
-    pub(crate) async fn closed_at(&self) -> Timestamp {
-        let mut group = self.0.group.lock().await;
-        if let Some(first) = group.entries.first() {
-            let first = first.time.as_ref().and_then(crate::clock::instant).unwrap_or(Timestamp::MIN);
-            return just_before(first);
+    /// An entry of another journal was taken in: what follows from it is not dated before it, though clocks may differ.
+    pub(crate) fn see(&self, time: Timestamp) {
+        self.0.seen.fetch_max(micros(time), Ordering::Relaxed);
+    }
+
+    /// Waits until the observer has seen entry `position` of this very journal; at once where there is no observer.
+    pub(crate) async fn wait_observed(&self, position: i64, patience: Duration) -> bool {
+        if self.0.group.lock().await.observer.0.is_none() {
+            return true;
         }
-        let closed = just_before(self.0.clock.now());
-        // Later entries are later than this, even where the clock is turned back.
-        group.time = group.time.max(closed);
-        closed
+        let mut observed = self.0.observed.subscribe();
+        let waited = tokio::time::timeout(patience, observed.wait_for(|observed| *observed >= position)).await;
+        matches!(waited, Ok(Ok(_)))
     }
 
     /// Calls `observe` with every entry from the first on: those that are there now, and each further one before the
-    /// call that wrote it is answered. One observer only.
-    pub async fn follow_own(&self, mut observe: impl FnMut(&Entry) + Send + Sync + 'static) -> Result<(), Error> {
+    /// call that wrote it is answered, or, if another process wrote it, before anything further is decided here and
+    /// within two heartbeats. One observer only.
+    pub async fn follow_own(&self, observe: impl FnMut(&Entry) + Send + Sync + 'static) -> Result<(), Error> {
         let mut group = self.0.group.clone().lock_owned().await;
-        let mut after = 0;
-        loop {
-            let entries = journal::entries_after(&self.0.reader, after, journal::BATCH_ENTRIES).await?;
-            let Some(last) = entries.last() else { break };
-            after = last.position;
-            entries.iter().for_each(&mut observe);
-        }
+        let head = head::read(&self.0.reader).await?;
         group.observer = Observer(Some(Box::new(observe)));
+        Ok(self.catch_up(&mut group, head.position).await?)
+    }
+
+    /// Shows the observer what it has not seen yet of the entries up to `position`, all of them committed.
+    async fn catch_up(&self, group: &mut Group, position: i64) -> Result<(), DbErr> {
+        let Some(observe) = &mut group.observer.0 else { return Ok(()) };
+        let mut observed = *self.0.observed.borrow();
+        while observed < position {
+            let entries = journal::entries_after(&self.0.reader, observed, journal::BATCH_ENTRIES).await?;
+            let seen = entries.iter().take_while(|entry| entry.position <= position);
+            let Some(last) = seen.inspect(|entry| observe(entry)).last() else {
+                break;
+            };
+            observed = last.position;
+            self.0.observed.send_replace(observed);
+        }
         Ok(())
     }
 
+    /// The time of an entry that is written now: the latest of the clock, the times before it and those seen elsewhere.
+    fn time_after(&self, before: Timestamp) -> Timestamp {
+        let seen = crate::clock::from_micros(self.0.seen.load(Ordering::Relaxed));
+        self.0.clock.now().max(before).max(seen)
+    }
+
     /// Begins a change: `request_id` is the request's own, a UUID, and names the call for 400 days.
+    ///
+    /// It may share its commit with changes before it, which are not yet observed then: what decides by an observer's
+    /// state takes [`Db::change_after_all`].
     pub async fn change(&self, caller: &Caller, request_id: &str, request: &impl Message) -> Result<Change, Error> {
-        if Uuid::try_parse(request_id).is_err() {
-            let mut faults = Faults::new();
-            faults.add("request_id", "debe ser un UUID", "must be a UUID");
-            faults.done()?;
-        }
-        let key = [caller.principal(), caller.method(), request_id].join("\n");
-        let request_hash = Sha256::digest(request.encode_to_vec()).to_vec();
+        let call = CallKey::of(caller, request_id, request)?;
+        let group = self.0.group.clone().lock_owned().await;
+        self.begin(caller, call, group).await
+    }
+
+    /// Begins a change that sees all earlier ones of all processes committed, and observed here.
+    pub async fn change_after_all(&self, caller: &Caller, request_id: &str, request: &impl Message) -> Result<Change, Error> {
+        let call = CallKey::of(caller, request_id, request)?;
+        let group = self.settled().await?;
+        self.begin(caller, call, group).await
+    }
+
+    async fn begin(&self, caller: &Caller, call: CallKey, mut group: OwnedMutexGuard<Group>) -> Result<Change, Error> {
         let (group, savepoint, stored) = loop {
-            let mut group = self.0.group.clone().lock_owned().await;
             if group.transaction.is_none() {
-                group.transaction = Some(self.0.writer.begin().await?);
-                group.committed = Some(watch::Sender::new(None));
-                tokio::spawn(self.clone().commit_group());
+                group.transaction = Some(self.transaction(&mut group).await?);
+                tokio::spawn(self.clone().commit_when_all_have_joined());
             }
             let Some(transaction) = &group.transaction else {
                 return Err(Error::internal(&"no transaction"));
             };
             let savepoint = transaction.begin().await?;
-            let stored = idempotency::Entity::find_by_id(key.clone()).one(&savepoint).await?;
-            let waits = stored.is_some() && !group.entries.is_empty();
-            match group.committed.as_ref().map(watch::Sender::subscribe).filter(|_| waits) {
-                // The first answer may belong to this very group: it is given once it is durable, not before.
-                Some(mut committed) => {
-                    savepoint.rollback().await?;
-                    drop(group);
-                    let _ = committed.wait_for(Option::is_some).await;
-                }
-                None => break (group, savepoint, stored),
+            let stored = idempotency::Entity::find_by_id(call.key.clone()).one(&savepoint).await?;
+            if stored.is_none() || group.key.is_none() {
+                break (group, savepoint, stored);
             }
+            // The first answer may belong to this very group: it is given once it is durable, not before.
+            savepoint.rollback().await?;
+            group = self.commit_now(group).await?;
         };
-        if stored.as_ref().is_some_and(|stored| stored.request_hash != request_hash) {
-            return Err(Error::refused(
-                Reason::RequestIdReused,
-                "El request_id ya se usó con otro contenido: use uno nuevo.",
-                "The request_id was used before with another content: use a new one.",
-            )
-            .with("request_id", request_id));
+        if let Some(stored) = &stored {
+            call.check(stored)?;
         }
-        let now = self.0.clock.now().max(group.time);
         Ok(Change {
             db: self.clone(),
             caller: caller.clone(),
-            key,
-            request_hash,
-            now,
+            now: self.time_after(group.head.time),
+            call,
             call_id: crate::name::new_id(),
             stored: stored.map(|stored| (stored.answer, stored.position)),
             entries: Vec::new(),
@@ -232,54 +308,170 @@ impl Db {
         })
     }
 
-    /// Commits the open group. It queues for the lock like everybody else, behind those who wait already.
-    async fn commit_group(self) {
-        let mut group = self.0.group.lock().await;
-        let Some(transaction) = group.transaction.take() else { return };
-        let result = transaction.commit().await;
-        let entries = std::mem::take(&mut group.entries);
-        let done = result.is_ok();
-        if let Err(cause) = result {
-            tracing::error!(%cause, "commit failed");
-            // Nothing of the group exists; positions begin again where the journal ends.
-            if let Ok(last) = journal::last(&self.0.reader).await {
-                group.position = last.map_or(0, |last| last.position);
+    /// A transaction that holds the head, with everything before it observed.
+    async fn transaction(&self, group: &mut Group) -> Result<DatabaseTransaction, DbErr> {
+        let mut again = true;
+        loop {
+            let begun = async {
+                let transaction = self.0.writer.begin().await?;
+                let head = head::lock(&transaction).await?;
+                Ok::<_, DbErr>((transaction, head))
+            };
+            match begun.await {
+                Ok((transaction, head)) => {
+                    // Promises of this process may be newer than the row.
+                    let time = head.time.max(group.head.time);
+                    group.head = Head { time, ..head };
+                    self.catch_up(group, head.position).await?;
+                    return Ok(transaction);
+                }
+                // A connection that the server has closed meanwhile: nothing was done on it.
+                Err(cause) if again && Error::passes(&cause) => again = false,
+                Err(cause) => return Err(cause),
             }
+        }
+    }
+
+    /// The group's lock, with no transaction open.
+    async fn settled(&self) -> Result<OwnedMutexGuard<Group>, Error> {
+        let group = self.0.group.clone().lock_owned().await;
+        if group.transaction.is_some() {
+            self.commit_now(group).await
         } else {
-            if let Some(observe) = &mut group.observer.0 {
-                entries.iter().for_each(observe);
+            Ok(group)
+        }
+    }
+
+    /// Commits the open group, whoever waits for it, and gives the lock back. In a task of its own: a client that goes
+    /// away must not leave a commit half-way.
+    async fn commit_now(&self, mut group: OwnedMutexGuard<Group>) -> Result<OwnedMutexGuard<Group>, Error> {
+        let db = self.clone();
+        let task = tokio::spawn(async move {
+            db.commit_group(&mut group).await;
+            group
+        });
+        task.await.map_err(|cause| Error::internal(&cause))
+    }
+
+    /// Queues for the lock like everybody else, behind those who wait already, and commits what is open then.
+    async fn commit_when_all_have_joined(self) {
+        let mut group = self.0.group.lock().await;
+        self.commit_group(&mut group).await;
+    }
+
+    async fn commit_group(&self, group: &mut Group) {
+        let Some(transaction) = group.transaction.take() else { return };
+        let entries = std::mem::take(&mut group.entries);
+        if let Some(key) = group.key.take() {
+            let outcome = self.finish(transaction, group, entries, &key).await;
+            group.outcome.send_replace(Some(outcome));
+            group.outcome = watch::Sender::new(None);
+        }
+        // Where nobody joined the transaction is dropped, and so rolled back.
+    }
+
+    /// Commits a transaction with these entries, and tells of it. `key` names one of its calls.
+    async fn finish(&self, transaction: DatabaseTransaction, group: &mut Group, entries: Vec<Entry>, key: &str) -> Outcome {
+        let to = Head {
+            position: entries.last().map_or(group.head.position, |last| last.position),
+            // Taken after the entries' own time: so the journal is closed at it as soon as they are there.
+            time: self.time_after(group.head.time),
+        };
+        let committed = async {
+            if !entries.is_empty() {
+                head::advance(&transaction, to).await?;
             }
-            let position = group.position;
-            self.0.head.send_replace(Head { position });
+            transaction.commit().await
+        };
+        if let Err(cause) = committed.await {
+            tracing::warn!(%cause, "commit failed");
+            // What was not written is counted no more; the next transaction asks the row anyway.
+            group.head.position = self.0.head.borrow().position;
+            match self.is_recorded(key).await {
+                Some(true) => {}
+                Some(false) => return Outcome::NotWritten,
+                None => return Outcome::Unknown,
+            }
         }
-        if let Some(committed) = group.committed.take() {
-            committed.send_replace(Some(done));
+        group.head = to;
+        if let Some(observe) = &mut group.observer.0 {
+            entries.iter().for_each(observe);
+            self.0.observed.send_replace(to.position);
         }
+        self.0.head.send_replace(to);
+        Outcome::Committed
+    }
+
+    /// Whether a call was committed after all. Holding the head means that the transaction which wrote it has ended.
+    async fn is_recorded(&self, key: &str) -> Option<bool> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let look = async {
+                let transaction = self.0.writer.begin().await?;
+                head::lock(&transaction).await?;
+                let stored = idempotency::Entity::find_by_id(key).one(&transaction).await?;
+                Ok::<_, DbErr>(stored.is_some())
+            };
+            match look.await {
+                Ok(is_recorded) => return Some(is_recorded),
+                Err(cause) if begun.elapsed() > OUTCOME_PATIENCE => {
+                    tracing::error!(%cause, "whether a commit was made is unknown");
+                    return None;
+                }
+                Err(_) => tokio::time::sleep(OUTCOME_AGAIN_AFTER).await,
+            }
+        }
+    }
+
+    /// Looks how far the journal goes, closes it up to now if somebody follows it, and tells both.
+    async fn look(&self) -> Result<(), DbErr> {
+        let now = self.0.clock.now();
+        let mut group = self.0.group.lock().await;
+        if group.transaction.is_some() {
+            // It ends within moments, and tells then.
+            return Ok(());
+        }
+        let is_followed = self.0.head.receiver_count() > 0;
+        if self.0.shared {
+            let mut head = head::read(&self.0.reader).await?;
+            // What another process has promised, or written, holds for us too: at most one write for each heartbeat.
+            let recently = now.checked_sub(SignedDuration::from_millis(90)).unwrap_or(now);
+            if is_followed && (head.time < recently || self.0.clock.is_simulated() && head.time < now) {
+                head = head::promise(&self.0.writer, now).await?;
+            }
+            self.catch_up(&mut group, head.position).await?;
+            group.head = head;
+        } else if is_followed {
+            // Kept in memory: nobody else writes, and the next commit stores it.
+            group.head.time = group.head.time.max(now);
+        } else {
+            return Ok(());
+        }
+        self.0.head.send_replace(group.head);
+        Ok(())
     }
 }
 
-/// What SQLite really does, read back: a setting that was not taken up must not go unnoticed.
-async fn check_settings(db: &DatabaseConnection, durability: Durability) -> Result<(), DbErr> {
-    let wanted = [
-        ("journal_mode", "wal"),
-        ("synchronous", if durability == Durability::Full { "2" } else { "0" }),
-        ("foreign_keys", "1"),
-    ];
-    for (name, wanted) in wanted {
-        let row = db
-            .query_one_raw(Statement::from_string(db.get_database_backend(), format!("PRAGMA {name}")))
-            .await?;
-        let row = row.ok_or_else(|| DbErr::Custom(format!("SQLite does not tell its {name}")))?;
-        let found = row
-            .try_get_by_index::<String>(0)
-            .or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))?;
-        if found != wanted {
-            return Err(DbErr::Custom(format!(
-                "SQLite runs with {name}={found}, not {wanted}: refusing to start"
-            )));
+/// The heartbeat of a database, as long as somebody uses it.
+async fn beat(db: Weak<Inner>) {
+    let Some(mut turned) = db.upgrade().map(|db| db.clock.turned()) else {
+        return;
+    };
+    let mut is_reached = true;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(HEARTBEAT) => {}
+            turned = turned.changed() => if turned.is_err() { return }
         }
+        let Some(db) = db.upgrade() else { return };
+        let looked = Db(db).look().await;
+        if let Err(cause) = &looked
+            && is_reached
+        {
+            tracing::warn!(%cause, "the database does not answer");
+        }
+        is_reached = looked.is_ok();
     }
-    Ok(())
 }
 
 /// A change under way. Dropped without `commit` it never was.
@@ -290,8 +482,7 @@ pub struct Change {
     entries: Vec<Entry>,
     db: Db,
     caller: Caller,
-    key: String,
-    request_hash: Vec<u8>,
+    call: CallKey,
     now: Timestamp,
     call_id: String,
     stored: Option<(Vec<u8>, i64)>,
@@ -326,19 +517,14 @@ impl Change {
 
     /// Appends an entry: the event that happened to `resource`, and the institution that it is about, if any.
     pub async fn record(&mut self, event_type: &str, resource: &str, institution: &str, event: &impl Message) -> Result<Recorded, Error> {
-        let position = self.group.position + i64::try_from(self.entries.len()).unwrap_or(i64::MAX) + 1;
+        let position = self.group.head.position + i64::try_from(self.entries.len()).unwrap_or(i64::MAX) + 1;
         let entry = Entry {
             position,
-            time: Some(crate::clock::timestamp(self.now)),
-            caller: self.caller.principal().to_owned(),
-            permission: self.caller.permission().to_owned(),
-            method: self.caller.method().to_owned(),
-            call_id: self.call_id.clone(),
             resource: resource.to_owned(),
             event_type: event_type.to_owned(),
             event: event.encode_to_vec(),
             institution: institution.to_owned(),
-            ..Entry::default()
+            ..journal::by(&self.caller, &self.call_id, self.now)
         };
         let (entry, salt) = journal::seal(entry, &self.db.0.origin)?;
         let mut leaf_hash = [0; 32];
@@ -358,45 +544,45 @@ impl Change {
         let released = tokio::spawn(self.release(answer_bytes))
             .await
             .map_err(|cause| Error::internal(&cause))?;
-        let (mut committed, position) = released?;
-        let done = committed.wait_for(Option::is_some).await.ok().and_then(|done| *done);
-        match done {
-            Some(true) => Ok(answered(answer, area, position)),
-            _ => Err(Error::internal(&"the group was not committed").into()),
+        let (mut outcome, position) = released?;
+        let outcome = outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome);
+        match outcome {
+            Some(Outcome::Committed) => Ok(answered(answer, area, position)),
+            Some(Outcome::NotWritten) => Err(Error::unavailable().into()),
+            Some(Outcome::Unknown) | None => Err(Error::outcome_unknown().into()),
         }
     }
 
     /// Stores the answer, releases the savepoint, and gives what tells of the group's commit.
-    async fn release(self, answer: Vec<u8>) -> Result<(watch::Receiver<Option<bool>>, i64), Error> {
+    async fn release(self, answer: Vec<u8>) -> Result<(watch::Receiver<Option<Outcome>>, i64), Error> {
         // Locals are dropped from the last to the first: on an error the savepoint rolls back before the lock is given up.
         let Self {
             mut group,
             entries,
-            key,
-            request_hash,
+            call,
             now,
             savepoint,
             ..
         } = self;
-        let position = entries.last().map_or(group.position, |last| last.position);
+        let position = entries.last().map_or(group.head.position, |last| last.position);
         let stored = idempotency::ActiveModel {
-            key: Set(key),
-            request_hash: Set(request_hash),
+            key: Set(call.key.clone()),
+            request_hash: Set(call.request_hash),
             answer: Set(answer),
             position: Set(position),
             time: Set(micros(now)),
         };
         idempotency::Entity::insert(stored).exec_without_returning(&savepoint).await?;
         savepoint.commit().await?;
-        group.position = position;
-        group.time = now;
+        group.head = Head { position, time: now };
+        group.key = Some(call.key);
         group.entries.extend(entries);
-        let committed = group.committed.as_ref().map(watch::Sender::subscribe);
-        Ok((committed.ok_or_else(|| Error::internal(&"no commit was asked for"))?, position))
+        Ok((group.outcome.subscribe(), position))
     }
 }
 
-fn answered<R>(answer: R, area: Area, position: i64) -> Response<R> {
+/// An answer with the journal position up to which its caller has seen the service.
+pub fn answered<R>(answer: R, area: Area, position: i64) -> Response<R> {
     let mut response = Response::new(answer);
     if let Ok(value) = format!("{area}:{position}").parse() {
         response.metadata_mut().insert("vigia-position", value);

@@ -3,10 +3,12 @@
 use std::{collections::HashMap, ops::RangeInclusive};
 
 use jiff::civil::Date;
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr, sqlx};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use vigia_proto::{error::Reason, types::Decimal};
+
+use crate::db::NotWritten;
 
 /// A refusal, or a fault of ours. Turns into a `Status` with google.rpc details.
 #[derive(Debug)]
@@ -106,6 +108,42 @@ impl Error {
         )
     }
 
+    /// Nothing was changed, and it may go well the next time.
+    pub fn unavailable() -> Self {
+        Self::refused(
+            Reason::Unavailable,
+            "La base de datos no está disponible; nada cambió. Intente de nuevo.",
+            "The database is not available; nothing was changed. Try again.",
+        )
+    }
+
+    /// The database went away at the very commit: only the same call again can tell.
+    pub fn outcome_unknown() -> Self {
+        Self::refused(
+            Reason::Unavailable,
+            "No se sabe si quedó registrado: repita la misma llamada, con el mismo request_id.",
+            "Whether it was recorded is unknown: repeat the same call, with the same request_id.",
+        )
+    }
+
+    /// Whether a fault of the database passes by itself: it went away, or two that wrote the same were in each other's
+    /// way. Whoever tries again may succeed.
+    pub fn passes(cause: &DbErr) -> bool {
+        let (DbErr::Conn(cause) | DbErr::Exec(cause) | DbErr::Query(cause)) = cause else {
+            return matches!(cause, DbErr::ConnectionAcquire(_));
+        };
+        let RuntimeErr::SqlxError(cause) = cause else { return false };
+        match &**cause {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+            // Of PostgreSQL (appendix A): connection exceptions, serialisation and dead lock, a server that stops, a lock
+            // that was not given in time, a transaction that stood still.
+            sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+                ["08", "57P"].iter().any(|class| code.starts_with(class)) || ["40001", "40P01", "55P03", "25P03"].contains(&&*code)
+            }),
+            _ => false,
+        }
+    }
+
     /// Why.
     pub fn reason(&self) -> Reason {
         self.0.reason
@@ -114,7 +152,20 @@ impl Error {
 
 impl From<DbErr> for Error {
     fn from(cause: DbErr) -> Self {
+        if Self::passes(&cause) {
+            tracing::warn!(%cause, "the database is away or busy");
+            return Self::unavailable();
+        }
         Self::internal(&cause)
+    }
+}
+
+impl From<NotWritten> for Error {
+    fn from(cause: NotWritten) -> Self {
+        match cause {
+            NotWritten::Refused(cause) => cause.into(),
+            NotWritten::Unknown => Self::outcome_unknown(),
+        }
     }
 }
 

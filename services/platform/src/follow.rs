@@ -108,13 +108,17 @@ impl Follow {
         let mut state = self.state.clone();
         match tokio::time::timeout(patience, state.wait_for(|followed| until(followed))).await {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(Error::refused(
-                Reason::NotClosedYet,
-                format!("La bitácora de {} aún no llega hasta ahí: intente de nuevo.", self.area),
-                format!("The journal of {} has not come that far yet: try again.", self.area),
-            )),
+            _ => Err(not_that_far(self.area)),
         }
     }
+}
+
+pub(crate) fn not_that_far(area: Area) -> Error {
+    Error::refused(
+        Reason::NotClosedYet,
+        format!("La bitácora de {area} aún no llega hasta ahí: intente de nuevo."),
+        format!("The journal of {area} has not come that far yet: try again."),
+    )
 }
 
 async fn follow(

@@ -1,11 +1,13 @@
 //! The journal: an append-only record of every change, whose entries are leaves of a Merkle log (RFC 6962).
 
-use std::{pin::Pin, time::Duration};
+use std::pin::Pin;
 
 use futures::Stream;
+use jiff::Timestamp;
 use prost::Message;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::OnConflict,
 };
 use sha2::{Digest, Sha256};
 use tonic::Status;
@@ -24,14 +26,6 @@ use crate::{
 pub(crate) const BATCH_ENTRIES: u64 = 1000;
 /// Bytes of a batch at most; an entry larger than that goes alone.
 const BATCH_BYTES: usize = 1 << 20;
-/// How often a quiet journal says up to when it is closed.
-const HEARTBEAT: Duration = Duration::from_millis(100);
-
-/// How far the journal goes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
-    pub(crate) position: i64,
-}
 
 /// Which log it is: its name, and how often it was restored.
 #[derive(Clone, Debug)]
@@ -66,8 +60,30 @@ impl Origin {
             epoch: Set(1),
             origin: Set(origin.clone()),
         };
-        journal_origin::Entity::insert(row).exec_without_returning(db).await?;
-        Ok(Self { origin, epoch: 1 })
+        // Of two processes that begin at once one is the first, and both take its name.
+        let first = OnConflict::column(journal_origin::Column::Epoch).do_nothing().to_owned();
+        journal_origin::Entity::insert(row)
+            .on_conflict(first)
+            .exec_without_returning(db)
+            .await?;
+        let row = journal_origin::Entity::find_by_id(1).one(db).await?;
+        let row = row.ok_or_else(|| DbErr::Custom("the journal has no origin".to_owned()))?;
+        Ok(Self {
+            origin: row.origin,
+            epoch: row.epoch,
+        })
+    }
+}
+
+/// An entry of a call, without what happened.
+pub(crate) fn by(caller: &Caller, call_id: &str, time: Timestamp) -> Entry {
+    Entry {
+        time: Some(timestamp(time)),
+        caller: caller.principal().to_owned(),
+        permission: caller.permission().to_owned(),
+        method: caller.method().to_owned(),
+        call_id: call_id.to_owned(),
+        ..Entry::default()
     }
 }
 
@@ -134,13 +150,6 @@ fn entry(row: journal_entry::Model) -> Entry {
     }
 }
 
-pub(crate) async fn last(db: &impl ConnectionTrait) -> Result<Option<journal_entry::Model>, DbErr> {
-    journal_entry::Entity::find()
-        .order_by_desc(journal_entry::Column::Position)
-        .one(db)
-        .await
-}
-
 pub(crate) async fn entries_after(db: &impl ConnectionTrait, after: i64, limit: u64) -> Result<Vec<Entry>, DbErr> {
     let rows = journal_entry::Entity::find()
         .filter(journal_entry::Column::Position.gt(after))
@@ -189,10 +198,9 @@ pub async fn list_entries(db: &Db, caller: &Caller, request: ListEntriesRequest)
 pub type Subscription = Pin<Box<dyn Stream<Item = Result<SubscribeResponse, Status>> + Send>>;
 
 /// Streams entries as they are committed, and up to when the journal is closed.
-pub fn subscribe(db: &Db, clock: &crate::clock::Clock, request: &SubscribeRequest) -> Result<Subscription, Error> {
+pub async fn subscribe(db: &Db, request: &SubscribeRequest) -> Result<Subscription, Error> {
     let db = db.clone();
-    let mut head = db.head();
-    let mut turned = clock.turned();
+    let mut head = db.head().await?;
     let mut after = request.after_position;
     if after < 0 || after > head.borrow().position {
         return Err(Error::refused(
@@ -203,11 +211,8 @@ pub fn subscribe(db: &Db, clock: &crate::clock::Clock, request: &SubscribeReques
     }
     Ok(Box::pin(async_stream::try_stream! {
         loop {
-            // First the instant, then the entries: what was committed by that instant is among them.
-            let closed_at = db.closed_at().await;
-            head.mark_unchanged();
-            turned.mark_unchanged();
-            while head.borrow().position > after {
+            let now = *head.borrow_and_update();
+            while after < now.position {
                 let mut entries = entries_after(db.reader(), after, BATCH_ENTRIES).await.map_err(Error::from)?;
                 let mut bytes = 0;
                 let fit = entries.iter().take_while(|entry| { bytes += entry.encoded_len(); bytes <= BATCH_BYTES }).count();
@@ -216,11 +221,10 @@ pub fn subscribe(db: &Db, clock: &crate::clock::Clock, request: &SubscribeReques
                 after = last.position;
                 yield SubscribeResponse { entries, closed_at: None, origin: db.origin().origin.clone(), epoch: db.origin().epoch };
             }
-            yield SubscribeResponse { entries: Vec::new(), closed_at: Some(timestamp(closed_at)), origin: db.origin().origin.clone(), epoch: db.origin().epoch };
-            tokio::select! {
-                changed = head.changed() => if changed.is_err() { break },
-                changed = turned.changed() => if changed.is_err() { break },
-                () = tokio::time::sleep(HEARTBEAT) => {}
+            let closed_at = Some(timestamp(now.closed_at()));
+            yield SubscribeResponse { entries: Vec::new(), closed_at, origin: db.origin().origin.clone(), epoch: db.origin().epoch };
+            if head.changed().await.is_err() {
+                break;
             }
         }
     }))

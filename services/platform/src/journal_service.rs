@@ -27,7 +27,7 @@ macro_rules! journal_services {
 
                 async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Subscription>, Status> {
                     Caller::of(&request)?;
-                    Ok(Response::new(journal::subscribe(&self.0.db, &self.0.clock, request.get_ref())?))
+                    Ok(Response::new(journal::subscribe(&self.0.db, request.get_ref()).await?))
                 }
             }
         )*

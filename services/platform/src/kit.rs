@@ -106,8 +106,19 @@ impl Kit {
     }
 
     /// Follows another service's journal from its first entry on.
-    pub fn follow(&self, area: Area, peer: Peer, take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Follow {
-        let follow = Follow::start(area, peer, take);
+    pub fn follow(&self, area: Area, peer: Peer, mut take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Follow {
+        let db = self.db.clone();
+        let follow = Follow::start(area, peer, move |entry| {
+            take(entry)?;
+            // What follows from this entry is not dated before it.
+            entry
+                .time
+                .as_ref()
+                .and_then(crate::clock::instant)
+                .into_iter()
+                .for_each(|time| db.see(time));
+            Ok(())
+        });
         self.follows.write().unwrap_or_else(PoisonError::into_inner).push(follow.clone());
         follow
     }
@@ -157,6 +168,8 @@ impl Kit {
                 .cloned();
             if let Some(follow) = follow {
                 follow.wait_position(position, AT_LEAST_PATIENCE).await?;
+            } else if area == self.db.area() && !self.db.wait_observed(position, AT_LEAST_PATIENCE).await {
+                return Err(crate::follow::not_that_far(area));
             }
         }
         Ok(())

@@ -6,14 +6,17 @@
 mod content;
 mod desk;
 mod entities;
+mod kinds;
 mod lines;
 mod names;
 mod obligation_service;
 mod refusal;
 mod report_service;
 mod requests;
+mod submission;
 mod timeline;
 mod wire;
+mod writer;
 
 use tonic::service::Routes;
 use vigia_platform::{Guarded, Kit, Peer, StartError};

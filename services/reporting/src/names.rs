@@ -44,6 +44,22 @@ pub(crate) struct ReportName {
 }
 
 impl ReportName {
+    /// An obligation's draft.
+    pub(crate) fn draft(obligation: &ObligationName) -> Self {
+        Self {
+            obligation: obligation.clone(),
+            version: None,
+        }
+    }
+
+    /// A version that was submitted.
+    pub(crate) fn version(obligation: &ObligationName, version: u32) -> Self {
+        Self {
+            obligation: obligation.clone(),
+            version: Some(version),
+        }
+    }
+
     /// Reads the field `path` of a request.
     pub(crate) fn parse(path: &str, text: &str) -> Result<Self, Error> {
         let read = || {

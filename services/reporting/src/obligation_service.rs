@@ -14,7 +14,7 @@ use vigia_proto::{
 use vigia_rules::{self as rules, Obligation};
 
 use crate::{
-    desk::{Desk, Touches},
+    desk::Desk,
     lines::Plan,
     names::{ObligationName, wrong},
     refusal::refused,
@@ -138,10 +138,7 @@ impl ObligationService for Obligations {
             .desk
             .with_plan(plan, |known| parse_extension(&caller, plan, known, &given))
             .ok_or_else(|| Error::not_found(&*request.parent))??;
-        let (mut change, _) = self
-            .desk
-            .change(&caller, &request.request_id, &request, Touches::Plan(plan))
-            .await?;
+        let mut change = self.desk.change(&caller, &request.request_id, &request).await?;
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
         }
@@ -178,10 +175,7 @@ impl ObligationService for Obligations {
         let mut faults = Faults::new();
         faults.text("reason", &request.reason, 1..=REASON_MAX);
         faults.done()?;
-        let (mut change, _) = self
-            .desk
-            .change(&caller, &request.request_id, &request, Touches::Obligation(&name))
-            .await?;
+        let mut change = self.desk.change(&caller, &request.request_id, &request).await?;
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
         }

@@ -183,6 +183,14 @@ pub fn obligation(facts: &Facts, assignment: &AssignmentId, period: Period, t: T
     Some(owed.to_obligation(&terms, t))
 }
 
+/// The report that stands for an obligation as of t; none where nothing is owed, or nothing stands.
+#[must_use]
+pub fn standing_report<'f>(facts: &'f Facts, assignment: &AssignmentId, period: Period, t: Timestamp) -> Option<&'f Report> {
+    let plan = InForce::at(facts, t)?;
+    let terms = plan.terms(period)?;
+    Owed::of(&plan, &terms, facts.find(assignment)?)?.course.report
+}
+
 /// All obligations that exist as of t, by assignment in the order of their making, then by period.
 pub fn obligations(facts: &Facts, t: Timestamp) -> impl Iterator<Item = Obligation> {
     let plan = InForce::at(facts, t);

@@ -15,13 +15,15 @@ use anyhow::{Context, Result, bail};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::Channel;
 use vigia_identity::Cost;
-use vigia_platform::{Area, Clock, Db, Durability, Guarded, Kit, Peer, Route, TokenSource, token::Key};
+use vigia_platform::{Area, Clock, Db, Durability, Guarded, Kit, Peer, Route, Store, TokenSource, token::Key};
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The data directory: databases, and keys in `keys/`.
     pub directory: PathBuf,
+    /// PostgreSQL's URL, where the databases do not lie in the directory.
+    pub database: Option<String>,
     /// Domain time.
     pub clock: Clock,
     /// Whether the directory is a scratch one: nothing in it is durable, and its clock may be set.
@@ -30,6 +32,15 @@ pub struct Options {
     pub services: BTreeSet<Area>,
     /// Addresses of the others.
     pub peers: BTreeMap<Area, String>,
+}
+
+impl Options {
+    fn store(&self) -> Store {
+        match &self.database {
+            Some(url) => Store::Postgres(url.clone()),
+            None => Store::from(&self.directory),
+        }
+    }
 }
 
 /// The administrator that `vigia init` makes.
@@ -70,7 +81,7 @@ fn check_mark(options: &Options) -> Result<()> {
 async fn build_one(options: &Options, area: Area, built: &BTreeMap<Area, Guarded>) -> Result<Guarded> {
     let durability = if options.scratch { Durability::Scratch } else { Durability::Full };
     let cost = if options.scratch { Cost::Scratch } else { Cost::Full };
-    let db = Db::open(area, &options.directory, durability, options.clock.clone()).await?;
+    let db = Db::open(area, options.store(), durability, options.clock.clone()).await?;
     let kit = Kit::new(db, options.clock.clone());
     if area == Area::Identity {
         let (password, services) = secrets(&options.directory)?;

@@ -15,7 +15,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tracing_subscriber::EnvFilter;
-use vigia_platform::{Area, Clock, Db, Durability, instant, new_id, timestamp};
+use vigia_platform::{Area, Clock, Db, Durability, db::migrate_postgres, instant, new_id, timestamp};
 use vigia_proto::{
     compliance::{
         Basis, GetScorecardRequest, GetScorecardResponse, GetVerdictRequest, GetVerdictResponse, Scorecard, Verdict,
@@ -102,6 +102,7 @@ pub async fn wait_for_the_end() -> Result<()> {
 fn options(config: &Config) -> Result<cluster::Options> {
     let options = cluster::Options {
         directory: config.data.clone(),
+        database: config.database.clone(),
         clock: Clock::real(),
         scratch: false,
         services: config.areas()?,
@@ -166,6 +167,15 @@ pub async fn migrate(config: &Config, json: bool) -> Result<()> {
     cluster::make_directory(&config.data)?;
     let mut done = Vec::new();
     for area in config.areas()? {
+        if let Some(url) = &config.database {
+            let migrated = migrate_postgres(area, url).await;
+            migrated.with_context(|| format!("{area}: PostgreSQL"))?;
+            if !json {
+                output::line(&format!("{area}: {}", say("al día", "up to date")));
+            }
+            done.push(serde_json::json!({"service": area.name(), "schema": area.name()}));
+            continue;
+        }
         let path = config.data.join(format!("{area}.sqlite"));
         let new = !path.exists();
         Db::open(area, &config.data, Durability::Full, Clock::real())

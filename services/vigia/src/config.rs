@@ -21,8 +21,12 @@ use crate::output::Usage;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Data directory: a database for each service, and the keys. `VIGIA_DATA`, `--data`.
+    /// Data directory: the keys, and a database for each service unless `database` is given. `VIGIA_DATA`, `--data`.
     pub data: PathBuf,
+    /// PostgreSQL instead of files, as `postgres://user:password@host/database`: a schema for each service, which works
+    /// there with the rights of its own role (`vigia_plans`, …); the user that is named must be a member of it. `vigia
+    /// migrate` makes schemas, tables and roles. `VIGIA_DATABASE`, `--database`.
+    pub database: Option<String>,
     /// Address to listen on. `VIGIA_LISTEN`, `--listen`.
     pub listen: SocketAddr,
     /// Services to run: identity, plans, assignments, reporting, compliance; all if empty.
@@ -85,6 +89,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: "vigia-data".into(),
+            database: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 7300)),
             services: Vec::new(),
             reflection: false,
@@ -100,6 +105,9 @@ pub struct Flags {
     /// `--data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// `--database`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// `--listen`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
@@ -132,6 +140,11 @@ impl Config {
                 Usage::of(format!("configuración / configuration: {}", places.join("; ")))
             })?;
         config.areas()?;
+        if config.database.as_ref().is_some_and(|url| !url.starts_with("postgres://")) {
+            return Err(Usage::of(
+                "database: debe empezar por postgres:// / must begin with postgres://".to_owned(),
+            ));
+        }
         Ok(config)
     }
 
@@ -188,6 +201,7 @@ mod tests {
             ("[peers]\nplan = 'x'", "plan"),
             ("[log]\nlevel = 'info'", "level"),
             ("services = ['plan']", "plan"),
+            ("database = 'mysql://x/y'", "database"),
         ] {
             let fault = load(toml).err().map(|fault| fault.to_string()).unwrap_or_default();
             assert!(fault.contains(key), "{toml}: {fault}");

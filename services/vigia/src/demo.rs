@@ -140,6 +140,7 @@ pub async fn run(directory: &Path, once: bool, json: bool) -> Result<()> {
     let clock = Clock::simulated(begin);
     let options = cluster::Options {
         directory: directory.to_owned(),
+        database: None,
         clock: clock.clone(),
         scratch: true,
         services: Area::ALL.into(),

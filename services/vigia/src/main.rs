@@ -65,6 +65,9 @@ enum Command {
         /// Directorio de datos / data directory.
         #[arg(long)]
         data: Option<PathBuf>,
+        /// PostgreSQL en vez de archivos / instead of files: postgres://usuario:clave@servidor/base.
+        #[arg(long)]
+        database: Option<String>,
         /// Dirección / address, 127.0.0.1:7300.
         #[arg(long)]
         listen: Option<SocketAddr>,
@@ -78,12 +81,21 @@ enum Command {
         /// Directorio de datos / data directory.
         #[arg(long)]
         data: Option<PathBuf>,
+        /// PostgreSQL en vez de archivos / instead of files: postgres://usuario:clave@servidor/base.
+        #[arg(long)]
+        database: Option<String>,
     },
     /// Pone al día las bases de datos / bring the databases up to date.
+    #[command(
+        after_help = "Ejemplos / examples:\n  vigia migrate --data /var/lib/vigia\n  vigia migrate --database postgres://admin@localhost/vigia"
+    )]
     Migrate {
         /// Directorio de datos / data directory.
         #[arg(long)]
         data: Option<PathBuf>,
+        /// PostgreSQL en vez de archivos / instead of files: postgres://usuario:clave@servidor/base.
+        #[arg(long)]
+        database: Option<String>,
     },
     /// Planes como archivos / plans as files.
     #[command(subcommand)]
@@ -135,6 +147,9 @@ enum Command {
         /// Cada servicio en un proceso propio / each service in a process of its own.
         #[arg(long)]
         separate: bool,
+        /// En un servidor PostgreSQL, en bases que hace y borra / on a PostgreSQL server, in databases that it makes and drops.
+        #[arg(long, env = "VIGIA_DATABASE")]
+        database: Option<String>,
     },
 }
 
@@ -183,18 +198,39 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
         Command::Serve {
             services,
             data,
+            database,
             listen,
             stage,
         } => {
-            let config = load(Flags { data, listen, services })?;
+            let flags = Flags {
+                data,
+                database,
+                listen,
+                services,
+            };
+            let config = load(flags)?;
             if stage {
                 stage::serve(&config).await?;
             } else {
                 commands::serve(&config).await?;
             }
         }
-        Command::Init { data } => commands::init(&load(Flags { data, ..Flags::default() })?, json).await?,
-        Command::Migrate { data } => commands::migrate(&load(Flags { data, ..Flags::default() })?, json).await?,
+        Command::Init { data, database } => {
+            let flags = Flags {
+                data,
+                database,
+                ..Flags::default()
+            };
+            commands::init(&load(flags)?, json).await?;
+        }
+        Command::Migrate { data, database } => {
+            let flags = Flags {
+                data,
+                database,
+                ..Flags::default()
+            };
+            commands::migrate(&load(flags)?, json).await?;
+        }
         Command::Plan(PlanCommand::Import {
             file,
             validate_only,
@@ -206,9 +242,9 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
         }
         Command::Verdict { name, as_of, access } => commands::verdict(&access, &name, as_of.as_deref(), json).await?,
         Command::Demo { once, data } => demo::run(&data, once, json).await?,
-        Command::Simulate { files, separate } => {
+        Command::Simulate { files, separate, database } => {
             let processes = if separate { Processes::EachItsOwn } else { Processes::One };
-            return simulate::run(&files, processes, json).await;
+            return simulate::run(&files, processes, database, json).await;
         }
     }
     Ok(true)

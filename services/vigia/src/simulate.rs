@@ -61,7 +61,9 @@ pub struct Outcomes {
 }
 
 /// Plays all files, several at once, and tells the differences. Says whether there was none.
-pub async fn run(files: &[PathBuf], processes: Processes, json: bool) -> Result<bool> {
+///
+/// With the URL of a PostgreSQL server each scenario has a database of its own there, which is dropped in the end.
+pub async fn run(files: &[PathBuf], processes: Processes, server: Option<String>, json: bool) -> Result<bool> {
     let files = collect(files)?;
     let mut scenarios = Vec::new();
     let mut faults = Vec::new();
@@ -79,17 +81,19 @@ pub async fn run(files: &[PathBuf], processes: Processes, json: bool) -> Result<
         .map(|(_, scenario)| scenario.events.len() + scenario.expect.len())
         .sum();
     let progress = progress(events);
-    let backstage = Backstage::prepare(processes).await?;
+    let backstage = Backstage::prepare(processes, server.as_deref()).await?;
     // Twice as many as there are cores: each waits now and then, for a commit or for a follower.
     let at_once = 2 * std::thread::available_parallelism().map_or(2, usize::from);
-    let played: Vec<Outcome> = futures::stream::iter(scenarios)
+    let played = futures::stream::iter(scenarios)
         .map(|(file, scenario)| {
             let (progress, backstage) = (&progress, &backstage);
             async move { play(&file, &scenario, backstage, progress).await.context(file) }
         })
         .buffered(at_once)
-        .try_collect()
-        .await?;
+        .try_collect::<Vec<Outcome>>()
+        .await;
+    backstage.strike().await?;
+    let played = played?;
     progress.finish_and_clear();
     let outcomes = Outcomes::of(played);
     if json {

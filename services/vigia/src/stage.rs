@@ -16,7 +16,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 use tonic::Status;
-use vigia_platform::{Area, Clock, token::Key};
+use vigia_platform::{Area, Clock, db::ScratchDatabases, token::Key};
 use vigia_proto::{
     assignments::{ImportInstitutionsRequest, institution_service_client::InstitutionServiceClient},
     plans::{ImportPlanRequest, plan_service_client::PlanServiceClient},
@@ -48,35 +48,61 @@ pub enum Processes {
 pub struct Backstage {
     cast: Cast,
     processes: Processes,
+    /// Where the databases are, if not in the directory: those to copy, and the URL of the one that is copied.
+    databases: Option<(ScratchDatabases, String)>,
     // Still running, so that nobody writes to the files while they are copied. The directory goes last.
-    _running: Running,
+    _running: Option<Running>,
     directory: TempDir,
 }
 
 impl Backstage {
-    /// Makes it.
-    pub async fn prepare(processes: Processes) -> Result<Self> {
+    /// Makes it: in files, or on the PostgreSQL server of a URL.
+    pub async fn prepare(processes: Processes, server: Option<&str>) -> Result<Self> {
         let directory = TempDir::with_prefix("vigia-")?;
         cluster::make_directory(directory.path())?;
         // Long before any plan: entries of a journal never run backwards.
         let clock = Clock::simulated(Timestamp::UNIX_EPOCH);
-        let running = cluster::start(cluster::build(&options(directory.path(), &clock)).await?).await?;
+        let databases = match server.map(ScratchDatabases::on) {
+            Some(databases) => {
+                let url = databases.make().await?;
+                Some((databases, url))
+            }
+            None => None,
+        };
+        let url = databases.as_ref().map(|(_, url)| url.clone());
+        let running = cluster::start(cluster::build(&options(directory.path(), url, &clock)).await?).await?;
         let password = fs::read_to_string(cluster::password_path(directory.path()))?;
         let administrator = Credentials::Account(cluster::ADMINISTRATOR.to_owned(), password.trim().to_owned());
         let mut cast = Cast::new(Channels::connect(&running.address.to_string()).await?, administrator);
         cast.offices(new_key, SCRATCH_PASSWORD).await?;
+        let mut still_running = Some(running);
+        if let Some((databases, url)) = &databases {
+            // PostgreSQL copies only what nobody is connected to.
+            drop(still_running.take());
+            databases.close(url).await?;
+        }
         Ok(Self {
             cast,
             processes,
-            _running: running,
+            databases,
+            _running: still_running,
             directory,
         })
     }
+
+    /// Takes away what was made on a server.
+    pub async fn strike(self) -> Result<()> {
+        match &self.databases {
+            Some((databases, _)) => Ok(databases.drop_all().await?),
+            None => Ok(()),
+        }
+    }
 }
 
-fn options(directory: &Path, clock: &Clock) -> cluster::Options {
+fn options(directory: &Path, database: Option<String>, clock: &Clock) -> cluster::Options {
     cluster::Options {
         directory: directory.to_owned(),
+        database,
         clock: clock.clone(),
         scratch: true,
         services: Area::ALL.into(),
@@ -115,18 +141,22 @@ impl Stage {
     pub async fn set(scenario: &Scenario, backstage: &Backstage) -> Result<Self> {
         let directory = TempDir::with_prefix("vigia-")?;
         copy(backstage.directory.path(), directory.path())?;
+        let database = match &backstage.databases {
+            Some((databases, url)) => Some(databases.copy(url).await?),
+            None => None,
+        };
         let midnight = scenario.instant(scenario.plan_start.at(0, 0, 0, 0))?;
         let first = scenario.events.first().map(|event| scenario.instant(event.at)).transpose()?;
         let begin = first.map_or(midnight, |first| first.min(midnight)) - SignedDuration::from_hours(24);
         let (services, address) = match backstage.processes {
             Processes::One => {
                 let clock = Clock::simulated(begin);
-                let running = cluster::start(cluster::build(&options(directory.path(), &clock)).await?).await?;
+                let running = cluster::start(cluster::build(&options(directory.path(), database, &clock)).await?).await?;
                 let address = running.address.to_string();
                 (Services::Here(clock, running), address)
             }
             Processes::EachItsOwn => {
-                let services = Service::all(directory.path(), begin).await?;
+                let services = Service::all(directory.path(), database, begin).await?;
                 let addresses: Vec<String> = services
                     .iter()
                     .map(|service| format!("{}={}", service.area, service.address))
@@ -242,13 +272,17 @@ struct Service {
 
 impl Service {
     /// Starts all, each after those that it asks.
-    async fn all(directory: &Path, begin: Timestamp) -> Result<Vec<Self>> {
+    async fn all(directory: &Path, database: Option<String>, begin: Timestamp) -> Result<Vec<Self>> {
         let mut services: Vec<Self> = Vec::new();
         for area in Area::ALL {
             let mut command = Command::new(std::env::current_exe()?);
             command
                 .args(["serve", area.name(), "--stage", "--listen", "127.0.0.1:0", "--data"])
                 .arg(directory);
+            match &database {
+                Some(url) => command.env("VIGIA_DATABASE", url),
+                None => command.env_remove("VIGIA_DATABASE"),
+            };
             for peer in &services {
                 command.env(format!("VIGIA_PEERS_{}", peer.area.name().to_uppercase()), &peer.address);
             }
@@ -301,7 +335,7 @@ pub async fn serve(config: &crate::config::Config) -> Result<()> {
     let options = cluster::Options {
         services: config.areas()?,
         peers: config.peers(),
-        ..options(&config.data, &clock)
+        ..options(&config.data, config.database.clone(), &clock)
     };
     let running = cluster::start(cluster::build(&options).await?).await?;
     crate::output::line(&running.address.to_string());
