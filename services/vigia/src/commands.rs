@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use comfy_table::Cell;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
@@ -132,7 +132,14 @@ pub async fn init(config: &Config, json: bool) -> Result<()> {
     cluster::make_directory(&config.data)?;
     let path = cluster::password_path(&config.data);
     if path.exists() || config.data.join("identity.sqlite").exists() {
-        bail!("{}: {}", config.data.display(), say("ya está iniciado", "is initialised already"));
+        // No fault: who starts a container does it each time.
+        let text = say("ya está iniciado: nada cambió", "is initialised already: nothing was changed");
+        return if json {
+            output::json(&serde_json::json!({"account": cluster::ADMINISTRATOR, "password": null, "keys": config.data.join("keys")}))
+        } else {
+            output::line(&format!("{}: {text}", config.data.display()));
+            Ok(())
+        };
     }
     let options = cluster::Options {
         services: [Area::Identity].into(),
