@@ -65,7 +65,7 @@ impl Stage {
                 Ok(())
             }
             Verb::Revise => {
-                let changes = event.node.get("changes").map(Node::to_yaml).unwrap_or_default();
+                let changes = event.node.get("changes").map(changes).unwrap_or_default();
                 let basis = said(event, "legal_basis");
                 Ok(self
                     .revise(&event.by, event.arg("effective"), &basis, event.arg("reason"), changes.into())
@@ -367,6 +367,21 @@ impl std::fmt::Display for Refusal {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub fn told(status: Status) -> anyhow::Error {
     anyhow::anyhow!("{}", Refusal::of(&status))
+}
+
+/// Changes as a plan file has them: what a scenario may call the policy stands there as `compliance_policy`.
+fn changes(node: &Node) -> String {
+    let mut entries = node.entries().to_vec();
+    for (key, _) in &mut entries {
+        if key == "policy" {
+            "compliance_policy".clone_into(key);
+        }
+    }
+    Node {
+        line: node.line,
+        kind: Kind::Map(entries),
+    }
+    .to_yaml()
 }
 
 fn said(event: &Event, key: &str) -> String {

@@ -64,29 +64,24 @@ pub enum Verb {
     Revise,
 }
 
-/// Each verb with the keys that it takes besides `at`, `as`, `do`, `refused` and `why`; those before the bar are needed.
+/// Each verb with the keys that it takes besides [`ANY_VERB`]; those of the first list are needed.
 const VERBS: [(&str, Verb, &[&str], &[&str]); 14] = [
     (
         "propose",
         Verb::Propose,
         &["assignment", "action", "institution", "role", "from"],
-        &["territory", "last_day", "indicative", "instrument"],
+        &["territory", "last_day", "indicative"],
     ),
     ("accept", Verb::Accept, &["assignment"], &[]),
-    ("contest", Verb::Contest, &["assignment"], &["reason"]),
-    ("resolve", Verb::Resolve, &["assignment", "resolution"], &["reason"]),
-    (
-        "hand_over",
-        Verb::HandOver,
-        &["assignment", "to", "institution", "effective"],
-        &["instrument", "legal_basis"],
-    ),
+    ("contest", Verb::Contest, &["assignment"], &[]),
+    ("resolve", Verb::Resolve, &["assignment", "resolution"], &[]),
+    ("hand_over", Verb::HandOver, &["assignment", "to", "institution", "effective"], &[]),
     ("end", Verb::End, &["assignment", "last_day"], &[]),
     (
         "succeed",
         Verb::Succeed,
         &["predecessor", "successor", "effective"],
-        &["kind", "instrument", "assignments"],
+        &["kind", "assignments"],
     ),
     (
         "submit",
@@ -106,10 +101,23 @@ const VERBS: [(&str, Verb, &[&str], &[&str]); 14] = [
         "extend",
         Verb::Extend,
         &["period", "until"],
-        &["assignment", "institution", "territory", "all", "emergency", "legal_basis"],
+        &["assignment", "institution", "territory", "all", "emergency"],
     ),
-    ("waive", Verb::Waive, &["assignment", "period"], &["reason"]),
-    ("revise", Verb::Revise, &["effective", "changes"], &["legal_basis", "reason"]),
+    ("waive", Verb::Waive, &["assignment", "period"], &[]),
+    ("revise", Verb::Revise, &["effective", "changes"], &[]),
+];
+
+/// What may stand in any event: the second line only tells the reader something.
+const ANY_VERB: [&str; 9] = [
+    "at",
+    "as",
+    "do",
+    "refused", //
+    "why",
+    "note",
+    "reason",
+    "legal_basis",
+    "instrument",
 ];
 
 /// A question and the answer to it.
@@ -258,7 +266,7 @@ impl Event {
         for key in needed {
             node.get(key).with_context(|| format!("falta / missing: {key}"))?;
         }
-        only(node, &[needed, allowed, &["at", "as", "do", "refused", "why"]].concat())?;
+        only(node, &[needed, allowed, &ANY_VERB].concat())?;
         let by: Vec<String> = node
             .get("as")
             .map(Node::texts)

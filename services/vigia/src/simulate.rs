@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Serialize;
@@ -66,15 +66,20 @@ pub struct Outcomes {
 pub async fn run(files: &[PathBuf], processes: Processes, server: Option<String>, json: bool) -> Result<bool> {
     let files = collect(files)?;
     let mut scenarios = Vec::new();
-    let mut faults = Vec::new();
+    let mut unread = Vec::new();
     for path in files {
+        let file = path.display().to_string();
         match read(&path) {
-            Ok(scenario) => scenarios.push((path.display().to_string(), scenario)),
-            Err(cause) => faults.push(format!("{}: {cause:#}", path.display())),
+            Ok(scenario) => scenarios.push((file, scenario)),
+            Err(cause) => unread.push(Outcome::failed(&file, None, &cause)),
         }
     }
-    if !faults.is_empty() {
-        return Err(Usage::of(faults.join("\n")));
+    if scenarios.is_empty() && !unread.is_empty() {
+        let faults = unread
+            .iter()
+            .flat_map(|outcome| &outcome.answers)
+            .flat_map(|answer| &answer.differs);
+        return Err(Usage::of(faults.map(String::as_str).collect::<Vec<_>>().join("\n")));
     }
     let events: usize = scenarios
         .iter()
@@ -84,16 +89,20 @@ pub async fn run(files: &[PathBuf], processes: Processes, server: Option<String>
     let backstage = Backstage::prepare(processes, server.as_deref()).await?;
     // Twice as many as there are cores: each waits now and then, for a commit or for a follower.
     let at_once = 2 * std::thread::available_parallelism().map_or(2, usize::from);
-    let played = futures::stream::iter(scenarios)
+    let mut played: Vec<Outcome> = futures::stream::iter(scenarios)
         .map(|(file, scenario)| {
             let (progress, backstage) = (&progress, &backstage);
-            async move { play(&file, &scenario, backstage, progress).await.context(file) }
+            async move {
+                let played = play(&file, &scenario, backstage, progress).await;
+                // One that can't be played takes none of the others along.
+                played.unwrap_or_else(|cause| Outcome::failed(&file, Some(&scenario), &cause))
+            }
         })
         .buffered(at_once)
-        .try_collect::<Vec<Outcome>>()
+        .collect()
         .await;
     backstage.strike().await?;
-    let played = played?;
+    played.extend(unread);
     progress.finish_and_clear();
     let outcomes = Outcomes::of(played);
     if json {
@@ -148,11 +157,8 @@ async fn play(file: &str, scenario: &Scenario, backstage: &Backstage, progress: 
     let auditor = stage.cast.of("auditor")?;
     for expectation in &scenario.expect {
         let got = ask(&auditor, &stage.plan, scenario, expectation).await;
-        answers.push(compare(
-            &scenario.zone,
-            expectation,
-            got.with_context(|| format!("{} {}", expectation.as_of, expectation.about))?,
-        )?);
+        let answer = got.and_then(|got| compare(&scenario.zone, expectation, got));
+        answers.push(answer.unwrap_or_else(|cause| Answer::failed(Some(expectation), &format!("{cause:#}"))));
         progress.inc(1);
     }
     drop(auditor);
@@ -323,12 +329,14 @@ fn compare(zone: &TimeZone, expectation: &Expectation, got: Got) -> Result<Answe
             differs.push(difference(key, expected.as_deref(), found.as_deref()));
         }
     }
-    let map = |(key, value): (String, Option<String>)| (key, serde_json::Value::from(value));
     Ok(Answer {
         at: expectation.as_of.to_string(),
         about: expectation.about.to_string(),
-        expected: expectation.answer.iter().cloned().map(map).collect(),
-        got: got.into_iter().map(|(key, value)| map((key.to_owned(), value))).collect(),
+        expected: expected_of(expectation),
+        got: got
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), serde_json::Value::from(value)))
+            .collect(),
         differs,
         asked: true,
     })
@@ -362,6 +370,43 @@ fn difference(key: &str, expected: Option<&str>, got: Option<&str>) -> String {
         say("fue", "got"),
         null(got)
     )
+}
+
+impl Outcome {
+    /// Of a file that can't be read or played: nothing is as it is expected.
+    fn failed(file: &str, scenario: Option<&Scenario>, cause: &anyhow::Error) -> Self {
+        let told = format!("{file}: {cause:#}");
+        let expect = scenario.map(|scenario| scenario.expect.as_slice()).unwrap_or_default();
+        let mut answers: Vec<_> = expect.iter().map(|expectation| Answer::failed(Some(expectation), &told)).collect();
+        if answers.is_empty() {
+            answers.push(Answer::failed(None, &told));
+        }
+        Self {
+            file: file.to_owned(),
+            title: scenario.map(|scenario| scenario.title.clone()).unwrap_or_default(),
+            events: scenario.map_or(0, |scenario| scenario.events.len()),
+            answers,
+        }
+    }
+}
+
+impl Answer {
+    /// To a question that was not answered.
+    fn failed(expectation: Option<&Expectation>, cause: &str) -> Self {
+        Self {
+            at: expectation.map(|asked| asked.as_of.to_string()).unwrap_or_default(),
+            about: expectation.map(|asked| asked.about.to_string()).unwrap_or_default(),
+            expected: expectation.map(expected_of).unwrap_or_default(),
+            got: serde_json::Map::new(),
+            differs: vec![cause.to_owned()],
+            asked: true,
+        }
+    }
+}
+
+fn expected_of(expectation: &Expectation) -> serde_json::Map<String, serde_json::Value> {
+    let answer = expectation.answer.iter().cloned();
+    answer.map(|(key, value)| (key, serde_json::Value::from(value))).collect()
 }
 
 impl Outcomes {
@@ -411,6 +456,18 @@ mod tests {
         ] {
             assert_eq!(rounded(text).as_deref(), expect, "{text}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_played_meets_no_expectation() {
+        let file = "title: t\nplan: {plan: {id: demo, time_zone: America/Guayaquil, period: {start: 2026-01-01}}}\nexpect: [{as_of: '2026-01-03 09:00', action: A1, state: ACHIEVED}, {as_of: '2026-01-04 09:00', action: A1, period: null}]\n";
+        let scenario = Scenario::parse(file).unwrap_or_else(|e| panic!("{e:#}"));
+        let cause = anyhow::anyhow!("no");
+        let outcomes = Outcomes::of(vec![
+            Outcome::failed("a.yaml", Some(&scenario), &cause),
+            Outcome::failed("b.yaml", None, &cause),
+        ]);
+        assert_eq!(outcomes.summary, "3 expectations, 3 differ");
     }
 
     #[test]

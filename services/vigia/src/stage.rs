@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -145,9 +145,11 @@ impl Stage {
             Some((databases, url)) => Some(databases.copy(url).await?),
             None => None,
         };
-        let midnight = scenario.instant(scenario.plan_start.at(0, 0, 0, 0))?;
-        let first = scenario.events.first().map(|event| scenario.instant(event.at)).transpose()?;
-        let begin = first.map_or(midnight, |first| first.min(midnight)) - SignedDuration::from_hours(24);
+        // The plan is in force from the start: before its first day, the first event and the first question.
+        let events = scenario.events.iter().map(|event| event.at);
+        let times = events.chain(scenario.expect.iter().map(|expectation| expectation.as_of));
+        let midnight = scenario.plan_start.at(0, 0, 0, 0);
+        let begin = scenario.instant(times.fold(midnight, DateTime::min))? - SignedDuration::from_hours(24);
         let (services, address) = match backstage.processes {
             Processes::One => {
                 let clock = Clock::simulated(begin);
