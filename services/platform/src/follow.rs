@@ -37,6 +37,15 @@ pub struct Followed {
     pub heard_at: Timestamp,
 }
 
+/// Nothing was heard yet.
+const UNHEARD: Followed = Followed {
+    position: 0,
+    time: Timestamp::MIN,
+    closed_at: Timestamp::MIN,
+    simulated: false,
+    heard_at: Timestamp::MIN,
+};
+
 /// A journal that is followed. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Follow {
@@ -57,13 +66,7 @@ impl Drop for Stop {
 impl Follow {
     /// Begins to follow: `take` gets every entry, in order.
     pub fn start(area: Area, peer: Peer, mut take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Self {
-        let (sender, state) = watch::channel(Followed {
-            position: 0,
-            time: Timestamp::MIN,
-            closed_at: Timestamp::MIN,
-            simulated: false,
-            heard_at: Timestamp::MIN,
-        });
+        let (sender, state) = watch::channel(UNHEARD);
         let task = tokio::spawn(async move {
             loop {
                 if let Err(status) = follow(area, &peer, &sender, &mut take).await {
@@ -139,22 +142,61 @@ async fn follow(
     let codec = ProstCodec::<SubscribeRequest, SubscribeResponse>::default();
     let mut batches = client.server_streaming(request, path, codec).await?.into_inner();
     while let Some(batch) = batches.message().await? {
-        let mut followed = *sender.borrow();
-        for entry in &batch.entries {
-            if entry.position != followed.position + 1 {
-                return Err(Status::data_loss(format!("entry {} follows {}", entry.position, followed.position)));
-            }
-            take(entry).map_err(|error| Status::data_loss(format!("entry {}: {:?}", entry.position, error.reason())))?;
-            followed.position = entry.position;
-            followed.time = entry.time.as_ref().and_then(instant).unwrap_or(followed.time);
-            sender.send_replace(followed);
-        }
-        followed.heard_at = machine_now();
-        followed.simulated = batch.origin.ends_with("/simulated");
-        if let Some(closed_at) = batch.closed_at.as_ref().and_then(instant) {
-            followed.closed_at = followed.closed_at.max(closed_at);
-        }
-        sender.send_replace(followed);
+        take_in(&batch, sender, take)?;
     }
     Ok(())
+}
+
+fn take_in(
+    batch: &SubscribeResponse,
+    sender: &watch::Sender<Followed>,
+    take: &mut impl FnMut(&Entry) -> Result<(), Error>,
+) -> Result<(), Status> {
+    let mut followed = *sender.borrow();
+    // Before the entries: who waits for one of them asks next when this journal was last heard of.
+    followed.heard_at = machine_now();
+    for entry in &batch.entries {
+        if entry.position != followed.position + 1 {
+            return Err(Status::data_loss(format!("entry {} follows {}", entry.position, followed.position)));
+        }
+        take(entry).map_err(|error| Status::data_loss(format!("entry {}: {:?}", entry.position, error.reason())))?;
+        followed.position = entry.position;
+        followed.time = entry.time.as_ref().and_then(instant).unwrap_or(followed.time);
+        sender.send_replace(followed);
+    }
+    followed.simulated = batch.origin.ends_with("/simulated");
+    if let Some(closed_at) = batch.closed_at.as_ref().and_then(instant) {
+        followed.closed_at = followed.closed_at.max(closed_at);
+    }
+    sender.send_replace(followed);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a busy machine a change was refused as GRANTS_STALE right after the start: the caller had waited for an entry
+    /// of identity's journal, the others of its batch were still being taken in, and only then was it heard of.
+    #[test]
+    fn a_journal_is_heard_of_before_its_first_entry_is_seen() {
+        let sender = watch::channel(UNHEARD).0;
+        let entry = |position| Entry {
+            position,
+            ..Entry::default()
+        };
+        let batch = SubscribeResponse {
+            entries: vec![entry(1), entry(2)],
+            ..SubscribeResponse::default()
+        };
+        let mut seen = Vec::new();
+        let mut take = |_: &Entry| {
+            let followed = *sender.borrow();
+            seen.push((followed.position, followed.heard_at > Timestamp::MIN));
+            Ok(())
+        };
+        take_in(&batch, &sender, &mut take).unwrap_or_else(|status| panic!("{status}"));
+        assert_eq!(seen, [(0, false), (1, true)]);
+        assert_eq!(sender.borrow().position, 2);
+    }
 }
