@@ -1,20 +1,20 @@
 //! Turns what the rules found into what the contract answers.
 
-use vigia_platform::timestamp;
-use vigia_proto::{
-    compliance::{self as wire, Discipline, Explanation, StateCount, Verdict},
-    plans::PlanDefinition,
-};
-use vigia_rules::{ActionState, ActionVerdict, Obligation, ObligationState, Reading, Scorecard, Timeliness};
+use std::collections::BTreeSet;
 
-use crate::explain;
+use vigia_platform::timestamp;
+use vigia_proto::compliance::{self as wire, Discipline, StateCount, Verdict};
+use vigia_rules::{ActionId, ActionState, ActionVerdict, InstitutionId, Obligation, ObligationState, Reading, Role, Scorecard, Timeliness};
+
+use crate::{explain::Named, memory::View};
 
 /// A reading with all of its decimals; empty where there is none.
-fn reading(reading: Option<Reading>) -> String {
+pub(crate) fn reading(reading: Option<Reading>) -> String {
     reading.map(|reading| reading.to_string()).unwrap_or_default()
 }
 
-fn state(state: ActionState) -> wire::ActionState {
+/// An action's state as the contract names it.
+pub(crate) fn state(state: ActionState) -> wire::ActionState {
     match state {
         ActionState::Withdrawn => wire::ActionState::Withdrawn,
         ActionState::Suspended => wire::ActionState::Suspended,
@@ -65,17 +65,25 @@ pub(crate) fn state_name(verdict: &Verdict) -> String {
 }
 
 /// An action's verdict with its reasons.
-pub(crate) fn action(plan: &str, leads: Vec<String>, verdict: &ActionVerdict) -> Verdict {
-    let (es, en) = explain::action_state(verdict.state);
-    let rule = Explanation {
-        rule: format!("ACTION_RULE_{}", verdict.rule.number()),
-        text_es: es.to_owned(),
-        text_en: en.to_owned(),
-        observed: reading(verdict.strict),
-        ..Explanation::default()
+pub(crate) fn action(view: &View<'_>, verdict: &ActionVerdict) -> Verdict {
+    let named = Named {
+        view,
+        action: &verdict.action,
     };
-    let remedies: Vec<_> = verdict.remedies.iter().map(explain::remedy).collect();
-    let name = format!("plans/{plan}/actions/{}", verdict.action);
+    let remedies = verdict.remedies.iter().map(|remedy| named.remedy(remedy)).collect();
+    with_remedies(
+        Verdict {
+            explanation: named.action_reasons(verdict),
+            ..action_in_short(view, verdict)
+        },
+        remedies,
+    )
+}
+
+/// An action's verdict without its reasons.
+pub(crate) fn action_in_short(view: &View<'_>, verdict: &ActionVerdict) -> Verdict {
+    let name = format!("plans/{}/actions/{}", view.plan, verdict.action);
+    let leads = leads(view, &verdict.action);
     Verdict {
         action: name.clone(),
         name,
@@ -84,62 +92,73 @@ pub(crate) fn action(plan: &str, leads: Vec<String>, verdict: &ActionVerdict) ->
         strict: reading(verdict.strict),
         observed: reading(verdict.observed),
         validated: reading(verdict.validated),
-        institutions: leads,
-        explanation: std::iter::once(rule).chain(verdict.findings.iter().map(explain::finding)).collect(),
-        remedy_es: remedies.iter().map(|(es, _)| es.as_str()).collect::<Vec<_>>().join("; "),
-        remedy_en: remedies.iter().map(|(_, en)| en.as_str()).collect::<Vec<_>>().join("; "),
+        institution_titles_es: leads.iter().map(|lead| view.institution(lead)).collect(),
+        institutions: leads.iter().map(|lead| format!("institutions/{lead}")).collect(),
+        title_es: view.action_title(&verdict.action),
         ..Verdict::default()
     }
 }
 
 /// An obligation's verdict with its reasons.
-pub(crate) fn obligation(plan: &str, found: &Obligation) -> Verdict {
-    let (es, en) = explain::timeliness(found.timeliness);
-    let positions = found
-        .facts
-        .iter()
-        .chain(&found.extended_by)
-        .copied()
-        .map(explain::position)
-        .collect();
-    let state = obligation_state(found.state);
-    let received = found.received_at.map(|at| at.to_string()).unwrap_or_default();
-    let reason = Explanation {
-        rule: format!("OBLIGATION_{state}"),
-        text_es: format!(
-            "El reporte de {} vence el {}; recibido: {}. Oportunidad: {es}.",
-            found.period,
-            found.due_at,
-            if received.is_empty() { "no" } else { &received }
-        ),
-        text_en: format!(
-            "The report for {} is due at {}; received: {}. Timeliness: {en}.",
-            found.period,
-            found.due_at,
-            if received.is_empty() { "no" } else { &received }
-        ),
-        observed: received,
-        required: found.due_at.to_string(),
-        positions,
+pub(crate) fn obligation(view: &View<'_>, found: &Obligation) -> Verdict {
+    let named = Named {
+        view,
+        action: &found.action,
     };
-    let (es, en) = match found.state {
-        ObligationState::Open | ObligationState::Overdue => ("que presente el reporte", "send the report"),
-        ObligationState::Returned | ObligationState::ReturnedOverdue => ("que responda las observaciones", "answer the observations"),
-        _ => ("", ""),
-    };
+    with_remedies(
+        Verdict {
+            explanation: named.obligation_reasons(found),
+            ..obligation_in_short(view, found)
+        },
+        named.obligation_remedy(found).into_iter().collect(),
+    )
+}
+
+/// An obligation's verdict without its reasons.
+pub(crate) fn obligation_in_short(view: &View<'_>, found: &Obligation) -> Verdict {
+    let plan = view.plan;
     Verdict {
         name: format!("plans/{plan}/assignments/{}/obligations/{}", found.assignment, found.period),
-        obligation_state: state.to_owned(),
+        obligation_state: obligation_state(found.state).to_owned(),
         timeliness: timeliness(found.timeliness).to_owned(),
         period: found.period.to_string(),
         due_time: Some(timestamp(found.due_at)),
         institutions: vec![format!("institutions/{}", found.institution)],
+        institution_titles_es: vec![view.institution(&found.institution)],
         action: format!("plans/{plan}/actions/{}", found.action),
-        explanation: vec![reason],
-        remedy_es: es.to_owned(),
-        remedy_en: en.to_owned(),
+        title_es: view.action_title(&found.action),
         ..Verdict::default()
     }
+}
+
+/// What would make it comply, each step and all of them as a sentence.
+fn with_remedies(verdict: Verdict, remedies: Vec<wire::Remedy>) -> Verdict {
+    let all = |text: fn(&wire::Remedy) -> &str| remedies.iter().map(text).collect::<Vec<_>>().join("; ");
+    Verdict {
+        remedy_es: all(|remedy| &remedy.text_es),
+        remedy_en: all(|remedy| &remedy.text_en),
+        remedies,
+        ..verdict
+    }
+}
+
+/// The institutions that lead an action on the day of t, or its last; where none does, those that once did.
+fn leads(view: &View<'_>, action: &ActionId) -> Vec<InstitutionId> {
+    let today = view.zone.to_datetime(view.t).date();
+    let end = view.action(action).and_then(|action| action.end.parse().ok());
+    let day = end.map_or(today, |end: jiff::civil::Date| end.min(today));
+    let standings: Vec<_> = view
+        .facts
+        .facts
+        .standings(view.t)
+        .filter(|standing| standing.assignment.action == *action && standing.assignment.role == Role::Lead && !standing.is_withdrawn)
+        .collect();
+    let of = |in_force: bool| -> BTreeSet<_> {
+        let held = standings.iter().filter(|standing| !in_force || standing.is_in_force_on(day));
+        held.map(|standing| standing.assignment.institution.clone()).collect()
+    };
+    let now = of(true);
+    if now.is_empty() { of(false) } else { now }.into_iter().collect()
 }
 
 /// Counts on the wire: there are never so many that they do not fit.
@@ -183,14 +202,4 @@ pub(crate) fn scorecard(name: String, title_es: String, card: &Scorecard) -> wir
             })
             .collect(),
     }
-}
-
-/// The title of a component, as the plan gives it.
-pub(crate) fn component_title(definition: &PlanDefinition, name: &str) -> String {
-    definition
-        .components
-        .iter()
-        .find(|component| component.name == name)
-        .map(|component| component.title_es.clone())
-        .unwrap_or_default()
 }

@@ -3,22 +3,31 @@
 //! it derives: the facts are rebuilt from the journals at every start.
 
 mod answers;
+mod comparison;
+mod compliance_service;
 mod explain;
+mod memory;
 pub mod projection;
-mod verdicts;
+mod remedies;
+mod scopes;
+#[cfg(test)]
+mod tests;
+mod trajectories;
+mod watch;
+mod words;
 
 use tonic::service::Routes;
-use vigia_platform::{Area, Guarded, Kit, Peer, StartError, facts::SharedFacts};
+use vigia_platform::{Area, Guarded, Kit, Peer, StartError};
 use vigia_proto::compliance::compliance_service_server::ComplianceServiceServer;
 
 /// Builds the service over its kit and the services that it follows.
 #[expect(clippy::unused_async, reason = "every service is built in the same way")]
 pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer) -> Result<Guarded, StartError> {
-    let facts = SharedFacts::default();
+    let memory = memory::Memory::default();
     for (area, peer) in [(Area::Plans, plans), (Area::Assignments, assignments), (Area::Reporting, reporting)] {
-        let facts = facts.clone();
-        kit.follow(area, peer, move |entry| facts.take(area, entry));
+        let memory = memory.clone();
+        kit.follow(area, peer, move |entry| memory.take(area, entry));
     }
-    let service = ComplianceServiceServer::new(verdicts::Compliance::new(kit.clone(), facts));
+    let service = ComplianceServiceServer::new(compliance_service::Compliance::new(kit.clone(), memory));
     Ok(kit.guard(Routes::new(service)))
 }

@@ -1,7 +1,7 @@
 //! From journal entries to the facts that the rules judge by: for reporting and compliance alike.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -42,7 +42,17 @@ pub struct PlanFacts {
     pub definition: PlanDefinition,
     base: PlanDefinition,
     revisions: Vec<Revision>,
+    versions: Vec<DefinitionVersion>,
     assignments: Vec<Assignment>,
+    indicative: HashSet<AssignmentId>,
+}
+
+/// A whole plan as it is from an instant on, beside the rules' version of it.
+#[derive(Clone, Debug)]
+struct DefinitionVersion {
+    acts_from: Timestamp,
+    recorded_at: Timestamp,
+    definition: Arc<PlanDefinition>,
 }
 
 impl PlanFacts {
@@ -56,17 +66,24 @@ impl PlanFacts {
         self.facts.assignment(&AssignmentId::from(id))
     }
 
-    /// The institutions that were ever to lead an action, as resource names, in order.
-    pub fn leads(&self, action: &ActionId) -> Vec<String> {
-        let mut leads: Vec<_> = self
-            .assignments
-            .iter()
-            .filter(|assignment| assignment.action == *action && assignment.role == Role::Lead)
-            .map(|assignment| format!("institutions/{}", assignment.institution))
-            .collect();
-        leads.sort_unstable();
-        leads.dedup();
-        leads
+    /// The plan with its texts as it was as of t; none as long as it was a draft.
+    pub fn definition_at(&self, t: Timestamp) -> Option<&PlanDefinition> {
+        let known = |version: &&DefinitionVersion| version.acts_from <= t && version.recorded_at <= t;
+        self.versions.iter().rev().find(known).map(|version| &*version.definition)
+    }
+
+    /// Whether an assignment is only indicative: it does not bind.
+    pub fn is_indicative(&self, assignment: &AssignmentId) -> bool {
+        self.indicative.contains(assignment)
+    }
+
+    fn take_assignment(&mut self, wire: &a::Assignment) -> Result<Assignment, Error> {
+        let made = assignment(wire)?;
+        if wire.indicative {
+            self.indicative.insert(made.id.clone());
+        }
+        self.assignments.push(made.clone());
+        Ok(made)
     }
 
     /// An indicator of an action, by its code, in the newest plan.
@@ -120,8 +137,7 @@ impl SharedFacts {
         match entry.event_type.as_str() {
             "vigia.plans.v1.RevisionApproved" => facts.revised(&plan, at, RevisionApproved::decode(event)?),
             "vigia.assignments.v1.AssignmentProposed" => {
-                let assignment = assignment(&a::AssignmentProposed::decode(event)?.assignment.unwrap_or_default())?;
-                facts.assignments.push(assignment.clone());
+                let assignment = facts.take_assignment(&a::AssignmentProposed::decode(event)?.assignment.unwrap_or_default())?;
                 facts.facts.assignment_proposed(at, assignment);
                 Ok(())
             }
@@ -154,8 +170,7 @@ impl SharedFacts {
             }
             "vigia.assignments.v1.AssignmentHandedOver" => {
                 let event = a::AssignmentHandedOver::decode(event)?;
-                let to = assignment(&event.successor.unwrap_or_default())?;
-                facts.assignments.push(to.clone());
+                let to = facts.take_assignment(&event.successor.unwrap_or_default())?;
                 facts.facts.assignment_handed_over(at, &assignment_id(event.predecessor), to);
                 Ok(())
             }
@@ -220,6 +235,18 @@ impl PlanFacts {
             if acts_from >= from {
                 self.facts
                     .plan_version(acts_from, date(&revision.effective_on)?, at, rules_plan(plan, &definition)?);
+                let recorded_at = at.recorded_at;
+                let key = (acts_from, recorded_at);
+                let place = self
+                    .versions
+                    .partition_point(|other| (other.acts_from, other.recorded_at) <= key);
+                let definition = Arc::new(definition.clone());
+                let version = DefinitionVersion {
+                    acts_from,
+                    recorded_at,
+                    definition,
+                };
+                self.versions.insert(place, version);
             }
         }
         self.definition = definition;

@@ -97,6 +97,11 @@ impl Follow {
         *self.state.borrow()
     }
 
+    /// Tells when it was followed further, or closed at a later instant.
+    pub fn further(&self) -> watch::Receiver<Followed> {
+        self.state.clone()
+    }
+
     /// Waits until entry `position` is taken in.
     pub async fn wait_position(&self, position: i64, patience: Duration) -> Result<(), Error> {
         self.wait(patience, |followed| followed.position >= position).await

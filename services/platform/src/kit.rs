@@ -189,11 +189,7 @@ impl Kit {
                     break;
                 }
             }
-            return Ok(followed
-                .iter()
-                .map(|follow| follow.now().closed_at)
-                .min()
-                .unwrap_or_else(|| self.clock.now()));
+            return Ok(self.closed_at());
         };
         if t > self.clock.now() {
             return Err(Error::refused(
@@ -207,6 +203,13 @@ impl Kit {
             follow.wait_closed(t, AT_LEAST_PATIENCE).await?;
         }
         Ok(t)
+    }
+
+    /// The newest instant at which all followed journals are closed.
+    pub fn closed_at(&self) -> jiff::Timestamp {
+        let followed = self.followed();
+        let closed = followed.iter().map(|follow| follow.now().closed_at).min();
+        closed.unwrap_or_else(|| self.clock.now())
     }
 
     /// The service's routes behind the permission layer, with its journal beside them.

@@ -5,13 +5,14 @@ use jiff::civil::Date;
 
 use crate::exact::{Decimal, Exact, Reading};
 use crate::facts::{Facts, Report};
-use crate::finding::{Finding, Remedy};
+use crate::finding::Finding;
 use crate::history::InForce;
 use crate::indicator::{Case, Cell, Counting, achievement, rows};
 use crate::names::ActionId;
-use crate::obligation::ObligationState;
+use crate::obligation::{ObligationState, Timeliness};
 use crate::period::Period;
-use crate::plan::{Direction, Indicator, Window, measurable, remaining_targets};
+use crate::plan::{Direction, Indicator, Role, Window, measurable, remaining_targets};
+use crate::remedy::Remedy;
 
 /// What an action is, as of an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,25 +249,25 @@ impl<'v, 'f> Case<'v, 'f> {
     }
 
     /// The lead obligations asked for at p.
-    fn asked(&self, p: usize) -> impl Iterator<Item = &'v Cell<'f>> {
+    pub(crate) fn asked(&self, p: usize) -> impl Iterator<Item = &'v Cell<'f>> {
         let column = self.column(p);
         column.filter(|(row, cell)| row.is_lead() && cell.is_asked).map(|(_, cell)| cell)
     }
 
     /// The lead obligations of the first so many periods.
-    fn lead_cells(&self, periods: usize) -> impl Iterator<Item = &'v Cell<'f>> {
+    pub(crate) fn lead_cells(&self, periods: usize) -> impl Iterator<Item = &'v Cell<'f>> {
         let leads = self.rows.iter().filter(|row| row.is_lead());
         leads.flat_map(move |row| row.cells[..periods].iter().flatten())
     }
 
-    fn counts_of_asked(&self, p: usize, counting: Counting) -> (usize, usize) {
+    pub(crate) fn counts_of_asked(&self, p: usize, counting: Counting) -> (usize, usize) {
         self.asked(p).fold((0, 0), |(counted, asked), cell| {
             (counted + usize::from(cell.counts(counting)), asked + 1)
         })
     }
 
     /// Whether enough of what is asked for at p is received (validated).
-    fn is_reported(&self, p: usize, counting: Counting) -> bool {
+    pub(crate) fn is_reported(&self, p: usize, counting: Counting) -> bool {
         let (counted, asked) = self.counts_of_asked(p, counting);
         let percent = |count: usize| i128::try_from(count).unwrap_or(i128::MAX);
         let required = percent(asked) * self.policy().reported_from.millionths();
@@ -291,13 +292,13 @@ impl<'v, 'f> Case<'v, 'f> {
     }
 
     /// Every period up to its end is due by the calendar, and no lead waits under an extension.
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let end = self.action.end.min(self.plan.plan().end);
         let mut due = self.periods.iter().filter(|terms| terms.first_day <= end);
         due.all(|terms| terms.due_at <= self.plan.t) && !self.is_awaited(self.periods.len())
     }
 
-    fn is_awaited(&self, periods: usize) -> bool {
+    pub(crate) fn is_awaited(&self, periods: usize) -> bool {
         self.lead_cells(periods).any(Cell::waits_under_extension)
     }
 
@@ -356,6 +357,7 @@ impl<'v, 'f> Case<'v, 'f> {
                 });
             }
         }
+        self.both_roles(&mut findings);
         let Some(q) = q else {
             // Nothing to judge: what there is to say is what was waived or extended.
             for p in 0..self.periods.len() {
@@ -385,6 +387,26 @@ impl<'v, 'f> Case<'v, 'f> {
         findings
     }
 
+    /// Who leads and is co-responsible at once, on the day of t or the action's last.
+    fn both_roles(&self, findings: &mut Vec<Finding>) {
+        let day = self.plan.today.min(self.action.end);
+        let of = |role: Role| {
+            let rows = self.rows.iter().filter(move |row| row.standing.assignment.role == role);
+            rows.filter(move |row| row.standing.is_in_force_on(day) && !row.standing.is_withdrawn)
+        };
+        for lead in of(Role::Lead) {
+            let institution = &lead.standing.assignment.institution;
+            if let Some(other) = of(Role::CoResponsible).find(|other| other.standing.assignment.institution == *institution) {
+                findings.push(Finding::BothRoles {
+                    institution: institution.clone(),
+                    lead: lead.standing.assignment.id.clone(),
+                    co_responsible: other.standing.assignment.id.clone(),
+                    facts: vec![lead.standing.made, other.standing.made],
+                });
+            }
+        }
+    }
+
     /// On the reports of a period; what is missing and received only where it is `judged`.
     fn report_findings(&self, p: usize, judged: bool, findings: &mut Vec<Finding>) {
         for (row, cell) in self.column(p) {
@@ -395,7 +417,13 @@ impl<'v, 'f> Case<'v, 'f> {
             let is_empty = |report: &Report| report.values.is_empty() && report.milestones.is_empty() && !report.nil;
             if judged && cell.report(Counting::Received).is_some_and(is_empty) {
                 let (assignment, facts) = (assignment.clone(), facts.clone());
-                findings.push(Finding::Empty { assignment, period, facts });
+                let on_time = cell.timeliness == Timeliness::OnTime;
+                findings.push(Finding::Empty {
+                    assignment,
+                    period,
+                    on_time,
+                    facts,
+                });
             }
             match cell.state {
                 ObligationState::Waived => findings.push(Finding::Waived { assignment, period, facts }),
@@ -409,10 +437,14 @@ impl<'v, 'f> Case<'v, 'f> {
                     });
                 }
                 ObligationState::Overdue if judged => {
+                    let owed = &cell.owed;
+                    let facts = [owed.plan_version, owed.assigned].into_iter();
+                    let facts = facts.chain(owed.due.extended_by.iter().copied()).collect();
                     findings.push(Finding::Missing {
                         assignment,
                         period,
                         due_at,
+                        facts,
                     });
                 }
                 ObligationState::ReturnedOverdue if judged => {
@@ -453,6 +485,7 @@ impl<'v, 'f> Case<'v, 'f> {
                 value,
                 expected,
                 last_target,
+                facts: self.facts_of(indicator, q),
             }),
             (_, expected, _) => {
                 findings.push(Finding::NoValue {
@@ -471,6 +504,15 @@ impl<'v, 'f> Case<'v, 'f> {
                 }
             }
         }
+        let (answered, asked) = self.answered(indicator, q);
+        if answered < asked {
+            findings.push(Finding::Answered {
+                indicator: id(),
+                period,
+                answered,
+                asked,
+            });
+        }
         for (row, p, from, to) in self.falls(indicator, q) {
             let assignment = row.standing.assignment.id.clone();
             let period = self.periods[p].period;
@@ -481,60 +523,6 @@ impl<'v, 'f> Case<'v, 'f> {
                 from,
                 to,
             });
-        }
-    }
-
-    fn remedies(&self, state: ActionState, q: Option<usize>) -> Vec<Remedy> {
-        let mut remedies = Vec::new();
-        match (state, q) {
-            (ActionState::Unassigned, _) => remedies.push(Remedy::AcceptLead),
-            (ActionState::Unreported | ActionState::NotAchieved | ActionState::AtRisk | ActionState::OffTrack, Some(q)) => {
-                self.missing_reports(q, &mut remedies);
-                self.missing_results(state, q, &mut remedies);
-            }
-            _ => {}
-        }
-        remedies
-    }
-
-    fn missing_reports(&self, q: usize, remedies: &mut Vec<Remedy>) {
-        for (row, cell) in self.column(q).filter(|(row, _)| row.is_lead()) {
-            let (assignment, period) = (row.standing.assignment.id.clone(), self.periods[q].period);
-            match cell.state {
-                ObligationState::Overdue => remedies.push(Remedy::Submit { assignment, period }),
-                ObligationState::ReturnedOverdue => remedies.push(Remedy::Answer { assignment, period }),
-                _ => {}
-            }
-        }
-    }
-
-    fn missing_results(&self, state: ActionState, q: usize, remedies: &mut Vec<Remedy>) {
-        // What is over is measured by where it was to go, not by where it should be by now.
-        let is_over = state == ActionState::NotAchieved;
-        for indicator in &self.indicators {
-            let last = || remaining_targets(self.action, indicator).last().map(|target| target.value.into());
-            let required = if is_over && indicator.window == Window::Plan {
-                last()
-            } else {
-                self.expected(indicator, q)
-            };
-            let Some(required) = required else { continue };
-            let value = self.value(indicator, q, Counting::Received);
-            if value.is_none_or(|value| !indicator.is_better_or_equal(&value, &required)) {
-                remedies.push(Remedy::Reach {
-                    indicator: indicator.id.clone(),
-                    direction: indicator.direction,
-                    value: required,
-                });
-            }
-        }
-        for milestone in &self.action.milestones {
-            let is_due = is_over || milestone.due <= self.day(q);
-            if is_due && !self.is_done(milestone, q, Counting::Received) {
-                remedies.push(Remedy::Finish {
-                    milestone: milestone.id.clone(),
-                });
-            }
         }
     }
 }

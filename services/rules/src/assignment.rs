@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::facts::{Assignment, Desk, DeskEvent, Made, Position, Resolution};
+use crate::facts::{Assignment, Desk, DeskEvent, Facts, Made, Position, Resolution};
 
-/// An assignment by the facts that a caller knows.
+/// How an assignment stands by the facts that a caller knows.
 #[derive(Clone, Debug)]
 pub struct Standing<'f> {
-    /// As it was made.
+    /// The assignment as it was made.
     pub assignment: &'f Assignment,
     /// Where it was made.
     pub made: Position,
@@ -18,7 +18,7 @@ pub struct Standing<'f> {
     pub is_contested: bool,
     /// Contested, and taken back.
     pub is_withdrawn: bool,
-    /// The last day set by then.
+    /// The last day on which it is in force; none as long as it is open.
     pub last_day: Option<Date>,
 }
 
@@ -33,6 +33,14 @@ impl Standing<'_> {
     #[must_use]
     pub fn is_in_force_on(&self, day: Date) -> bool {
         self.assignment.from <= day && self.last_day.is_none_or(|last| day <= last)
+    }
+}
+
+impl Facts {
+    /// How each assignment stands that was made by t, in the order of their making.
+    pub fn standings(&self, t: Timestamp) -> impl Iterator<Item = Standing<'_>> {
+        let desks = self.in_order.iter().map(|&desk| &self.assignments[desk]);
+        desks.filter_map(move |desk| standing(desk, |at| at <= t))
     }
 }
 

@@ -126,6 +126,20 @@ impl Exact {
         (!divisor.0.is_zero()).then(|| Self(&self.0 / &divisor.0))
     }
 
+    /// The nearest number of at most six digits after the point that is not below it (`up`), or not above it.
+    #[must_use]
+    pub fn to_millionths(&self, up: bool) -> Self {
+        let scale = BigRational::from_integer(BigInt::from(MILLIONTHS));
+        let scaled = &self.0 * &scale;
+        Self((if up { scaled.ceil() } else { scaled.floor() }) / scale)
+    }
+
+    /// The whole number below or at it, where it fits.
+    #[must_use]
+    pub fn floor(&self) -> Option<i64> {
+        self.0.floor().to_integer().to_i64()
+    }
+
     /// Whether it is above zero.
     #[must_use]
     pub fn is_positive(&self) -> bool {

@@ -155,6 +155,9 @@ pub struct Facts {
     desk_of: HashMap<AssignmentId, usize>,
     /// The places in `assignments` of an action's, in the order of their making.
     pub by_action: BTreeMap<ActionId, Vec<usize>>,
+    /// The places in `assignments` of those that were made, in the order of their making: journals may be read in any
+    /// order beside each other, and answers must not show which.
+    pub in_order: Vec<usize>,
     /// In the order of recording.
     pub extensions: HashMap<Period, Vec<(Entry, Extension)>>,
 }
@@ -330,6 +333,7 @@ impl Facts {
         let at = self.desk(&assignment.id);
         let desk = &mut self.assignments[at];
         if desk.made.is_none() {
+            self.in_order.push(at);
             self.by_action.entry(assignment.action.clone()).or_default().push(at);
             desk.made = Some(Made {
                 entry,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::exact::{Decimal, Exact, Reading};
 use crate::facts::Position;
-use crate::names::{AssignmentId, IndicatorId, MilestoneId};
+use crate::names::{AssignmentId, IndicatorId, InstitutionId, MilestoneId};
 use crate::period::Period;
 use crate::plan::{Direction, NotMeasurable};
 
@@ -35,6 +35,19 @@ pub enum Finding {
         achievement: Reading,
         /// The last target, where it is to go.
         last_target: Decimal,
+        /// The reports that the value is made of, in order.
+        facts: Vec<Position>,
+    },
+    /// How many of those who were asked for an indicator's value at the period gave one.
+    Answered {
+        /// The indicator.
+        indicator: IndicatorId,
+        /// The period judged.
+        period: Period,
+        /// Those who gave one that counts.
+        answered: usize,
+        /// Those who were asked.
+        asked: usize,
     },
     /// An indicator has no value at the period: it counts 0 in the strict reading.
     NoValue {
@@ -117,6 +130,8 @@ pub enum Finding {
         period: Period,
         /// Since when.
         due_at: Timestamp,
+        /// Where the assignment and the plan that asks for it stand, and the extensions that moved it.
+        facts: Vec<Position>,
     },
     /// A returned report was not answered in time.
     AnswerOverdue {
@@ -153,6 +168,8 @@ pub enum Finding {
         assignment: AssignmentId,
         /// For when.
         period: Period,
+        /// Whether it came in time all the same: punctual but empty.
+        on_time: bool,
         /// What was recorded for it, in order.
         facts: Vec<Position>,
     },
@@ -163,40 +180,15 @@ pub enum Finding {
         /// Where it stands.
         position: Position,
     },
-}
-
-/// What would make an action comply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// An institution accepts to lead.
-    AcceptLead,
-    /// A report is sent.
-    Submit {
-        /// By whom.
-        assignment: AssignmentId,
-        /// For when.
-        period: Period,
-    },
-    /// A returned report is answered.
-    Answer {
-        /// By whom.
-        assignment: AssignmentId,
-        /// For when.
-        period: Period,
-    },
-    /// An indicator reaches what is required: at least for increase and at_least, at most for the
-    /// others.
-    Reach {
-        /// The indicator.
-        indicator: IndicatorId,
-        /// Which way is better.
-        direction: Direction,
-        /// The value.
-        value: Exact,
-    },
-    /// A milestone is done and listed in a report.
-    Finish {
-        /// The milestone.
-        milestone: MilestoneId,
+    /// One institution both leads an action and is co-responsible for it, as after a merger.
+    BothRoles {
+        /// The institution.
+        institution: InstitutionId,
+        /// The assignment by which it leads.
+        lead: AssignmentId,
+        /// The assignment by which it is co-responsible.
+        co_responsible: AssignmentId,
+        /// Where both were made.
+        facts: Vec<Position>,
     },
 }

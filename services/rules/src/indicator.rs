@@ -8,7 +8,7 @@ use jiff::civil::{Date, date};
 
 use crate::assignment::{self, Standing};
 use crate::exact::{Decimal, Exact};
-use crate::facts::{Facts, Report, Value};
+use crate::facts::{Facts, Position, Report, Value};
 use crate::history::{InForce, Terms};
 use crate::names::{ActionId, IndicatorId};
 use crate::obligation::{ObligationState, Owed, Timeliness, stated};
@@ -32,6 +32,10 @@ pub struct TrajectoryPoint {
     pub observed: Option<Exact>,
     /// The value by validated reports.
     pub validated: Option<Exact>,
+    /// Of those who were asked for a value at this period, how many gave one.
+    pub answered: usize,
+    /// How many were asked.
+    pub asked: usize,
 }
 
 /// The trajectory of an action's measurable indicators over the periods from its start to its end,
@@ -50,6 +54,7 @@ pub fn trajectory(facts: &Facts, action: &ActionId, t: Timestamp) -> Vec<Traject
         for (p, terms) in periods.iter().enumerate() {
             if terms.period.touches(action.start, action.end) {
                 let expected = case.expected(indicator, p);
+                let (answered, asked) = case.answered(indicator, p);
                 points.extend(expected.map(|expected| TrajectoryPoint {
                     indicator: indicator.id.clone(),
                     period: terms.period,
@@ -57,6 +62,8 @@ pub fn trajectory(facts: &Facts, action: &ActionId, t: Timestamp) -> Vec<Traject
                     expected,
                     observed: case.value(indicator, p, Counting::Received),
                     validated: case.value(indicator, p, Counting::Validated),
+                    answered,
+                    asked,
                 }));
             }
         }
@@ -201,7 +208,7 @@ impl<'f> Cell<'f> {
 #[derive(Debug)]
 pub(crate) struct Row<'f> {
     pub(crate) standing: Standing<'f>,
-    line: usize,
+    pub(crate) line: usize,
     pub(crate) cells: Vec<Option<Cell<'f>>>,
 }
 
@@ -288,13 +295,13 @@ impl<'v, 'f> Case<'v, 'f> {
     }
 
     /// The rows whose values count for an indicator.
-    fn sources(&self, indicator: &'v Indicator) -> impl Iterator<Item = &'v Row<'f>> {
+    pub(crate) fn sources(&self, indicator: &'v Indicator) -> impl Iterator<Item = &'v Row<'f>> {
         let roles = &indicator.reported_by;
         self.rows.iter().filter(|row| roles.contains(&row.standing.assignment.role))
     }
 
     /// The periods whose values make the one at p.
-    fn span(&self, indicator: &Indicator, p: usize) -> RangeInclusive<usize> {
+    pub(crate) fn span(&self, indicator: &Indicator, p: usize) -> RangeInclusive<usize> {
         let year = self.periods[p].period.year();
         let first = match indicator.window {
             Window::Plan => 0,
@@ -407,7 +414,7 @@ impl<'v, 'f> Case<'v, 'f> {
         lines
     }
 
-    fn is_line_in_force(&self, line: usize, p: usize) -> bool {
+    pub(crate) fn is_line_in_force(&self, line: usize, p: usize) -> bool {
         let day = self.day(p).min(self.plan.plan().end);
         self.rows.iter().any(|row| row.line == line && row.standing.is_in_force_on(day))
     }
@@ -496,6 +503,68 @@ impl<'v, 'f> Case<'v, 'f> {
             }
         }
         falls
+    }
+
+    /// The value at p as it would be if these lines stated 0 and everybody else what they have stated: the lowest that
+    /// the lines can bring it to. For ratios 0: a whole may be as large as it likes.
+    pub(crate) fn without_lines(&self, indicator: &'v Indicator, p: usize, lines: &[usize]) -> Exact {
+        let number = |value: &Value| match value {
+            Value::Number(number) => Exact::from(*number),
+            Value::Ratio { .. } => Exact::zero(),
+        };
+        let stated = || {
+            let cells = self
+                .sources(indicator)
+                .flat_map(|row| &row.cells[self.span(indicator, p)])
+                .flatten();
+            cells.filter_map(|cell| stated(cell.report(Counting::Received)?, &indicator.id).map(number))
+        };
+        let add = |sum: Exact, value: Exact| &sum + &value;
+        match indicator.aggregation {
+            Aggregation::Sum => stated().fold(Exact::zero(), add),
+            Aggregation::Max => stated().fold(Exact::zero(), Exact::max),
+            Aggregation::Latest | Aggregation::Cumulative => {
+                let all = self.lines(indicator, p, Counting::Received);
+                let is_latest = indicator.aggregation == Aggregation::Latest;
+                let in_force = all.iter().filter(|line| !is_latest || self.is_line_in_force(line.line, p));
+                let (mut count, mut sum) = (0, Exact::zero());
+                for line in in_force {
+                    let is_new = lines.contains(&line.line);
+                    count += i64::from(is_new || line.latest.is_some());
+                    if let Some((_, value)) = line.latest.filter(|_| !is_new) {
+                        sum = add(sum, number(value));
+                    }
+                }
+                match indicator.across {
+                    Across::Mean => sum.divided_by(&Exact::from_int(count)).unwrap_or_else(Exact::zero),
+                    Across::Sum => sum,
+                }
+            }
+        }
+    }
+
+    /// How many of those asked for a value at p gave one, and how many were asked.
+    pub(crate) fn answered(&self, indicator: &'v Indicator, p: usize) -> (usize, usize) {
+        let cells = self.sources(indicator).filter_map(|row| row.cells[p].as_ref());
+        cells.filter(|cell| cell.is_asked).fold((0, 0), |(answered, asked), cell| {
+            let gave = cell
+                .report(Counting::Received)
+                .is_some_and(|report| stated(report, &indicator.id).is_some());
+            (answered + usize::from(gave), asked + 1)
+        })
+    }
+
+    /// Where the reports stand that an indicator's value at p is made of.
+    pub(crate) fn facts_of(&self, indicator: &'v Indicator, p: usize) -> Vec<Position> {
+        let span = self.span(indicator, p);
+        let cells = self.sources(indicator).flat_map(|row| &row.cells[span.clone()]).flatten();
+        let gave = cells.filter(|cell| {
+            cell.report(Counting::Received)
+                .is_some_and(|report| stated(report, &indicator.id).is_some())
+        });
+        let mut facts: Vec<_> = gave.flat_map(|cell| cell.owed.course.facts.iter().copied()).collect();
+        facts.sort_unstable();
+        facts
     }
 
     /// What roles that do not count state for an indicator at p.

@@ -11,24 +11,31 @@
 pub mod action;
 pub mod assignment;
 pub mod calendar;
+pub mod comparison;
 pub mod exact;
 pub mod facts;
 pub mod finding;
+pub mod forecast;
 pub mod history;
 pub mod indicator;
 pub mod names;
 pub mod obligation;
 pub mod period;
 pub mod plan;
+pub mod record;
+pub mod remedy;
 pub mod scorecard;
 #[cfg(test)]
 mod world;
 
 pub use action::{ActionState, ActionVerdict, Rule, action};
+pub use assignment::Standing;
 pub use calendar::{Calendar, Count};
+pub use comparison::{Difference, Move, moves};
 pub use exact::{Decimal, Exact, Reading};
 pub use facts::{Assignment, Cover, Decision, Entry, Extension, Facts, Position, Report, Resolution, Source, Value};
-pub use finding::{Finding, Remedy};
+pub use finding::Finding;
+pub use forecast::{FORECAST_REPORTS_MIN, Forecast, forecast};
 pub use indicator::{TrajectoryPoint, trajectory};
 pub use names::{ActionId, AssignmentId, ComponentId, IndicatorId, InstitutionId, MilestoneId, PlanId, TerritoryCode};
 pub use obligation::{Obligation, ObligationState, Refused, Timeliness, extend, obligation, obligations, review, submit, waive};
@@ -37,4 +44,6 @@ pub use plan::{
     Across, Action, Aggregation, Component, Direction, Fault, Indicator, Interpolation, Milestone, Plan, Point, Policy, Problem, Role,
     Suspension, Window, check, measurable,
 };
-pub use scorecard::{Discipline, Scope, Scorecard, Verdicts};
+pub use record::{Event, Recorded};
+pub use remedy::Remedy;
+pub use scorecard::{Discipline, Index, Part, Scope, Scorecard, Slice, Verdicts};

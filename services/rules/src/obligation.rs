@@ -195,7 +195,7 @@ pub fn standing_report<'f>(facts: &'f Facts, assignment: &AssignmentId, period: 
 pub fn obligations(facts: &Facts, t: Timestamp) -> impl Iterator<Item = Obligation> {
     let plan = InForce::at(facts, t);
     let periods = plan.as_ref().map(InForce::periods).unwrap_or_default();
-    (0..facts.assignments.len()).flat_map(move |desk| {
+    facts.in_order.iter().flat_map(move |&desk| {
         let owed = periods.iter().filter_map(|terms| {
             let plan = plan.as_ref()?;
             Owed::of(plan, terms, desk).map(|owed| owed.to_obligation(terms, t))
@@ -281,8 +281,9 @@ pub fn waive(facts: &Facts, assignment: &AssignmentId, period: Period, now: Time
 pub fn extend(facts: &Facts, extension: &Extension, now: Timestamp) -> Result<Vec<Obligation>, Refused> {
     let (plan, terms) = at(facts, extension.period, now).map_err(|_| Refused::ExtensionMovesNothing)?;
     let until = terms.calendar.due_end_of(extension.until);
-    let moved: Vec<_> = (0..facts.assignments.len())
-        .filter_map(|desk| Owed::of(&plan, &terms, desk))
+    let desks = facts.in_order.iter();
+    let moved: Vec<_> = desks
+        .filter_map(|&desk| Owed::of(&plan, &terms, desk))
         .filter(|owed| owed.course.status != Status::Waived)
         .filter(|owed| covers(facts, &extension.cover, owed.desk, owed.assignment))
         .filter_map(|mut owed| {
@@ -379,8 +380,10 @@ pub struct Owed<'f> {
     pub due: Due,
     /// What was sent and decided.
     pub course: Course<'f>,
-    plan_version: Position,
-    assigned: Position,
+    /// The plan version by which it is owed.
+    pub plan_version: Position,
+    /// Where the assignment was made.
+    pub assigned: Position,
     /// The ends of the days to answer by, as due days, are asked of the calendar once.
     answer_ends: Vec<Timestamp>,
     return_ends_at: Option<Timestamp>,

@@ -1,7 +1,7 @@
 //! Verdicts rolled up (VERDICTS, "Scorecard as of t"): the index in three readings, and reporting
 //! discipline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::Timestamp;
@@ -11,9 +11,10 @@ use crate::exact::{Decimal, Reading, weighted_mean};
 use crate::facts::{Assignment, Facts};
 use crate::history::{InForce, Terms};
 use crate::indicator::{Case, Row, rows};
-use crate::names::{ActionId, ComponentId, InstitutionId, TerritoryCode};
+use crate::names::{ActionId, AssignmentId, ComponentId, InstitutionId, TerritoryCode};
 use crate::obligation::{Obligation, ObligationState, Timeliness};
 use crate::period::Period;
+use crate::plan::Role;
 
 /// What a scorecard is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,21 @@ pub enum Scope {
     Institution(InstitutionId),
     /// Discipline only, by the code's beginning.
     Territory(TerritoryCode),
+}
+
+/// A scope, or a cut across scopes by what the rules have no name for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Slice {
+    /// A scope.
+    Scope(Scope),
+    /// An institution's part of a component: what lies in both.
+    InstitutionIn(InstitutionId, ComponentId),
+    /// Discipline only: of all assignments with this role.
+    Role(Role),
+    /// These actions, chosen by their kind, a commitment, a source of money.
+    Actions(BTreeSet<ActionId>),
+    /// The actions that one of these assignments leads, and the discipline of these assignments: by their binding force.
+    Assignments(BTreeSet<AssignmentId>),
 }
 
 /// Verdicts rolled up. Readings are none where there is nothing that has them.
@@ -81,6 +97,57 @@ pub struct Discipline {
     pub median_delay_review_days: Option<i64>,
 }
 
+/// What one action adds to a slice's index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The action.
+    pub action: ActionId,
+    /// Its state; only [`ActionState::is_counted`] ones count.
+    pub state: ActionState,
+    /// Its weight.
+    pub weight: Decimal,
+    /// Its strict reading, as the slice sees it.
+    pub strict: Option<Reading>,
+    /// Its observed reading.
+    pub observed: Option<Reading>,
+    /// Its validated reading.
+    pub validated: Option<Reading>,
+}
+
+/// An index in three readings, with the share of the weight that two of them rest on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    /// Unreported counts as zero.
+    pub strict: Option<Reading>,
+    /// Only what is reported.
+    pub observed: Option<Reading>,
+    /// The share of the weight that `observed` rests on.
+    pub coverage_observed: Option<Reading>,
+    /// Only what is validated.
+    pub validated: Option<Reading>,
+    /// The share of the weight that `validated` rests on.
+    pub coverage_validated: Option<Reading>,
+}
+
+impl Index {
+    /// The index over the parts that count.
+    #[must_use]
+    pub fn of<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Self {
+        let counted: Vec<_> = parts.into_iter().filter(|part| part.state.is_counted()).collect();
+        let mean = |reading: &dyn Fn(&Part) -> Option<Reading>| {
+            weighted_mean(counted.iter().filter_map(|part| Some((part.weight, reading(part)?))))
+        };
+        let share = |has: &dyn Fn(&Part) -> bool| mean(&|part| Some(if has(part) { Reading::ONE } else { Reading::ZERO }));
+        Self {
+            strict: mean(&|part| part.strict),
+            observed: mean(&|part| part.observed),
+            coverage_observed: share(&|part| part.observed.is_some()),
+            validated: mean(&|part| part.validated),
+            coverage_validated: share(&|part| part.validated.is_some()),
+        }
+    }
+}
+
 /// All verdicts of a plan as of an instant, computed once; scorecards are read from them.
 #[derive(Debug)]
 pub struct Verdicts<'f> {
@@ -105,16 +172,22 @@ impl<'f> Verdicts<'f> {
     /// All verdicts as of t; none as long as the plan is a draft.
     #[must_use]
     pub fn as_of(facts: &'f Facts, t: Timestamp) -> Option<Self> {
+        Self::of_actions(facts, t, |_| true)
+    }
+
+    /// The same for some actions only: where the others can't have changed.
+    #[must_use]
+    pub fn of_actions(facts: &'f Facts, t: Timestamp, wanted: impl Fn(&ActionId) -> bool) -> Option<Self> {
         let plan = InForce::at(facts, t)?;
         let periods = plan.periods();
         let mut all_rows = Vec::new();
         let mut ranges = BTreeMap::new();
-        for action in facts.by_action.keys() {
+        for action in facts.by_action.keys().filter(|action| wanted(action)) {
             let first = all_rows.len();
             all_rows.extend(rows(&plan, &periods, action));
             ranges.insert(action, first..all_rows.len());
         }
-        let actions = plan.plan().actions.iter();
+        let actions = plan.plan().actions.iter().filter(|action| wanted(&action.id));
         let judged: Vec<_> = actions
             .map(|action| {
                 let rows = ranges.get(&action.id).cloned().unwrap_or_default();
@@ -198,67 +271,80 @@ impl<'f> Verdicts<'f> {
     /// The scorecard of a scope. A scope that nothing lies in has zeros and no readings.
     #[must_use]
     pub fn scorecard(&self, scope: &Scope) -> Scorecard {
-        let counted: Vec<_> = self.judged.iter().filter(|judged| self.holds_action(scope, judged)).collect();
+        self.slice(&Slice::Scope(scope.clone()))
+    }
+
+    /// The scorecard of a slice.
+    #[must_use]
+    pub fn slice(&self, slice: &Slice) -> Scorecard {
         let mut actions = BTreeMap::new();
-        for judged in &counted {
+        for judged in self.judged.iter().filter(|judged| self.holds_action(slice, judged)) {
             *actions.entry(judged.verdict.state).or_insert(0) += 1;
         }
-        let parts: Vec<_> = counted
-            .iter()
-            .filter(|judged| judged.verdict.state.is_counted())
-            .map(|judged| (*judged, judged.weight))
-            .collect();
-        let mean_of = |reading: &dyn Fn(&Judged) -> Option<Reading>| {
-            weighted_mean(parts.iter().filter_map(|(judged, weight)| Some((*weight, reading(judged)?))))
-        };
-        let coverage_of = |reading: &dyn Fn(&Judged) -> Option<Reading>| {
-            weighted_mean(
-                parts
-                    .iter()
-                    .map(|(judged, weight)| (*weight, if reading(judged).is_some() { Reading::ONE } else { Reading::ZERO })),
-            )
-        };
-        let observed = |judged: &Judged| judged.verdict.observed;
-        let validated = |judged: &Judged| judged.verdict.validated;
+        let index = Index::of(&self.parts(slice));
         Scorecard {
-            strict: mean_of(&|judged| self.strict_in(scope, judged)),
-            observed: mean_of(&observed),
-            coverage_observed: coverage_of(&observed),
-            validated: mean_of(&validated),
-            coverage_validated: coverage_of(&validated),
-            discipline: self.discipline(scope),
+            strict: index.strict,
+            observed: index.observed,
+            coverage_observed: index.coverage_observed,
+            validated: index.validated,
+            coverage_validated: index.coverage_validated,
+            discipline: self.discipline(slice),
             actions,
         }
     }
 
-    /// Whether an action's verdict belongs to a scope's index.
-    fn holds_action(&self, scope: &Scope, judged: &Judged) -> bool {
+    /// What a slice's index is made of: its actions in the plan's order, with what each adds.
+    #[must_use]
+    pub fn parts(&self, slice: &Slice) -> Vec<Part> {
+        let held = self.judged.iter().filter(|judged| self.holds_action(slice, judged));
+        held.map(|judged| {
+            let verdict = &judged.verdict;
+            Part {
+                action: verdict.action.clone(),
+                state: verdict.state,
+                weight: judged.weight,
+                strict: self.strict_in(slice, judged),
+                observed: verdict.observed,
+                validated: verdict.validated,
+            }
+        })
+        .collect()
+    }
+
+    /// Whether an action's verdict belongs to a slice's index.
+    fn holds_action(&self, slice: &Slice, judged: &Judged) -> bool {
         let version = self.plan.now();
         let Some(action) = version.action(&judged.verdict.action) else {
             return false;
         };
-        match scope {
-            Scope::Plan => true,
-            Scope::Component(component) => version.stands_under(&action.component, component),
-            // Silence does not pay; what is contested does not count.
-            Scope::Institution(institution) => {
-                let day = self.plan.today.min(action.end);
-                self.rows[judged.rows.clone()].iter().any(|row| {
-                    let standing = &row.standing;
-                    row.is_lead()
-                        && standing.assignment.institution == *institution
-                        && standing.is_in_force_on(day)
-                        && (standing.accepted_at.is_some() || standing.is_unanswered())
-                })
+        // Silence does not pay; what is contested does not count.
+        let is_led_by = |whose: &dyn Fn(&Assignment) -> bool| {
+            let day = self.plan.today.min(action.end);
+            self.rows[judged.rows.clone()].iter().any(|row| {
+                let standing = &row.standing;
+                row.is_lead()
+                    && whose(standing.assignment)
+                    && standing.is_in_force_on(day)
+                    && (standing.accepted_at.is_some() || standing.is_unanswered())
+            })
+        };
+        match slice {
+            Slice::Scope(Scope::Plan) => true,
+            Slice::Scope(Scope::Component(component)) => version.stands_under(&action.component, component),
+            Slice::Scope(Scope::Institution(institution)) => is_led_by(&|led| led.institution == *institution),
+            Slice::InstitutionIn(institution, component) => {
+                version.stands_under(&action.component, component) && is_led_by(&|led| led.institution == *institution)
             }
-            Scope::Territory(_) => false,
+            Slice::Actions(actions) => actions.contains(&action.id),
+            Slice::Assignments(assignments) => is_led_by(&|led| assignments.contains(&led.id)),
+            Slice::Scope(Scope::Territory(_)) | Slice::Role(_) => false,
         }
     }
 
     /// For an institution, 0 where a lead obligation of its own that is asked for at the period
     /// judged is not received.
-    fn strict_in(&self, scope: &Scope, judged: &Judged) -> Option<Reading> {
-        let Scope::Institution(institution) = scope else {
+    fn strict_in(&self, slice: &Slice, judged: &Judged) -> Option<Reading> {
+        let (Slice::Scope(Scope::Institution(institution)) | Slice::InstitutionIn(institution, _)) = slice else {
             return judged.verdict.strict;
         };
         let is_silent = judged.q.is_some_and(|q| {
@@ -271,23 +357,28 @@ impl<'f> Verdicts<'f> {
         if is_silent { Some(Reading::ZERO) } else { judged.verdict.strict }
     }
 
-    fn holds_assignment(&self, scope: &Scope, assignment: &Assignment) -> bool {
-        match scope {
-            Scope::Plan => true,
-            Scope::Component(component) => {
-                let found = self.plan.last_with(&assignment.action);
-                found.is_some_and(|(version, action)| version.stands_under(&action.component, component))
-            }
-            Scope::Institution(institution) => assignment.institution == *institution,
-            Scope::Territory(code) => assignment.territory.as_ref().is_some_and(|territory| territory.lies_in(code)),
+    fn holds_assignment(&self, slice: &Slice, assignment: &Assignment) -> bool {
+        let lies_in = |component: &ComponentId| {
+            let found = self.plan.last_with(&assignment.action);
+            found.is_some_and(|(version, action)| version.stands_under(&action.component, component))
+        };
+        match slice {
+            Slice::Scope(Scope::Plan) => true,
+            Slice::Scope(Scope::Component(component)) => lies_in(component),
+            Slice::Scope(Scope::Institution(institution)) => assignment.institution == *institution,
+            Slice::InstitutionIn(institution, component) => assignment.institution == *institution && lies_in(component),
+            Slice::Scope(Scope::Territory(code)) => assignment.territory.as_ref().is_some_and(|territory| territory.lies_in(code)),
+            Slice::Role(role) => assignment.role == *role,
+            Slice::Actions(actions) => actions.contains(&assignment.action),
+            Slice::Assignments(assignments) => assignments.contains(&assignment.id),
         }
     }
 
-    fn discipline(&self, scope: &Scope) -> Discipline {
+    fn discipline(&self, slice: &Slice) -> Discipline {
         let t = self.plan.t;
         let mut discipline = Discipline::default();
         let (mut late, mut reviews) = (Vec::new(), Vec::new());
-        let rows = self.rows.iter().filter(|row| self.holds_assignment(scope, row.standing.assignment));
+        let rows = self.rows.iter().filter(|row| self.holds_assignment(slice, row.standing.assignment));
         for row in rows {
             discipline.proposed += 1;
             discipline.accepted += usize::from(row.standing.accepted_at.is_some());

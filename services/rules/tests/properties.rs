@@ -7,10 +7,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use vigia_rules::{
-    Action, ActionState, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Direction, Entry,
-    Extension, Facts, Frequency, Indicator, Interpolation, Milestone, Obligation, ObligationState, Period, Plan, Point, Policy, Position,
-    Reading, Report, Resolution, Role, Scope, Source, Timeliness, Value, Verdicts, Window, action, check, extend, obligation, obligations,
-    review, submit, trajectory, waive,
+    Action, ActionState, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Difference,
+    Direction, Entry, Extension, Facts, Frequency, Index, Indicator, Interpolation, Milestone, Obligation, ObligationState, Period, Plan,
+    Point, Policy, Position, Reading, Report, Resolution, Role, Scope, Slice, Source, Timeliness, Value, Verdicts, Window, action, check,
+    extend, moves, obligation, obligations, review, submit, trajectory, waive,
 };
 
 /// Assignments `a0` to `a3`; `a3` is co-responsible, in the canton 1701.
@@ -389,6 +389,17 @@ fn scopes() -> Vec<Scope> {
     scopes
 }
 
+fn slices() -> Vec<Slice> {
+    let mut slices: Vec<_> = scopes().into_iter().map(Slice::Scope).collect();
+    slices.extend([
+        Slice::InstitutionIn("i1".into(), "C1".into()),
+        Slice::Role(Role::CoResponsible),
+        Slice::Actions(["A2".into()].into()),
+        Slice::Assignments([id(0), id(1)].into()),
+    ]);
+    slices
+}
+
 /// Everything that can be asked as of t, as text.
 fn everything(facts: &Facts, t: Timestamp) -> Vec<String> {
     let Some(verdicts) = Verdicts::as_of(facts, t) else {
@@ -398,7 +409,7 @@ fn everything(facts: &Facts, t: Timestamp) -> Vec<String> {
     let mut owed: Vec<String> = obligations(facts, t).map(|owed| format!("{owed:?}")).collect();
     owed.sort();
     said.append(&mut owed);
-    said.extend(scopes().iter().map(|scope| format!("{scope:?} {:?}", verdicts.scorecard(scope))));
+    said.extend(slices().iter().map(|slice| format!("{slice:?} {:?}", verdicts.slice(slice))));
     said.extend(
         verdicts
             .actions()
@@ -467,6 +478,22 @@ proptest! {
             let then = obligation(&facts, &owed.assignment, owed.period, later);
             prop_assert!(then.is_some_and(|then| then.due_at >= owed.due_at && then.reference_day == owed.reference_day));
         }
+    }
+
+    #[test]
+    fn the_parts_of_a_difference_add_up_to_it(events in story(), one in 0..HOURS, other in 0..HOURS, which in any::<prop::sample::Index>()) {
+        let facts = told(&events, true);
+        let (from, to) = (at(one.min(other)), at(one.max(other)));
+        let slice = which.get(&slices()).clone();
+        let index = |t: Timestamp| {
+            let parts = Verdicts::as_of(&facts, t).map(|all| all.parts(&slice)).unwrap_or_default();
+            Index::of(&parts)
+        };
+        let parts = moves(&facts, |_| Some(slice.clone()), from, to);
+        let sum = parts.iter().fold(Difference::default(), |sum, part| sum.plus(part.added));
+        prop_assert_eq!(sum, Difference::between(&index(from), &index(to)), "{:?} {:#?}", slice, parts);
+        // Whatever moved was moved by something that lies between.
+        prop_assert!(parts.iter().all(|part| from < part.at && part.at <= to));
     }
 
     #[test]

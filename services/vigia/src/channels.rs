@@ -21,6 +21,12 @@ use crate::{cluster, output::Usage};
 pub struct Channels(BTreeMap<Area, Channel>);
 
 impl Channels {
+    /// All over one channel.
+    #[cfg(test)]
+    pub fn over(channel: &Channel) -> Self {
+        Self(Area::ALL.into_iter().map(|area| (area, channel.clone())).collect())
+    }
+
     /// Connects to `127.0.0.1:7300`, or to `identity=127.0.0.1:7301,plans=127.0.0.1:7302,…`.
     pub async fn connect(server: &str) -> Result<Self> {
         if !server.contains('=') {

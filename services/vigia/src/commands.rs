@@ -52,7 +52,8 @@ pub struct Access {
 }
 
 impl Access {
-    async fn principal(&self) -> Result<Principal> {
+    /// Whoever calls, connected.
+    pub async fn principal(&self) -> Result<Principal> {
         let Some(path) = &self.key else {
             let text = say(
                 "falta --key (o VIGIA_KEY): el archivo con la clave del cliente",
@@ -251,7 +252,8 @@ pub async fn plan_export(access: &Access, plan: &str) -> Result<()> {
     Ok(())
 }
 
-fn plan_name(plan: &str) -> String {
+/// A plan's resource name from its id or name.
+pub fn plan_name(plan: &str) -> String {
     if plan.starts_with("plans/") {
         plan.to_owned()
     } else {
@@ -284,7 +286,7 @@ async fn zone(principal: &Principal, plan: &str) -> Result<TimeZone> {
 }
 
 /// The plan that a resource name begins with: `plans/vcm/actions/p1-1` is of `plans/vcm`.
-fn plan_of(name: &str) -> Option<String> {
+pub fn plan_of(name: &str) -> Option<String> {
     let mut parts = name.split('/');
     (parts.next() == Some("plans")).then_some(())?;
     Some(format!("plans/{}", parts.next()?))
@@ -441,7 +443,8 @@ pub fn tell_verdict(verdict: &Verdict, zone: &TimeZone) {
     }
 }
 
-fn tell_basis(basis: &Basis, zone: &TimeZone) {
+/// On what an answer stands.
+pub fn tell_basis(basis: &Basis, zone: &TimeZone) {
     if let Some(as_of) = basis.as_of.as_ref().and_then(instant) {
         output::line(&format!(
             "{} {} · {}",

@@ -117,6 +117,7 @@ async fn scorecards(compliance: &mut Compliance, plan: &str, as_of: Timestamp) -
     let request = ListScorecardsRequest {
         parent: plan.to_owned(),
         as_of: Some(timestamp(as_of)),
+        ..ListScorecardsRequest::default()
     };
     let answer = compliance
         .list_scorecards(request)

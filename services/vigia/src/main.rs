@@ -1,15 +1,19 @@
 //! Vigía: one binary. It serves all services or some, plays the demo and scenario files, and asks a server.
 #![allow(unreachable_pub, reason = "a binary: what is public in its modules is public in it alone")]
 
+mod ask;
 mod cast;
 mod channels;
 mod cluster;
 mod commands;
+#[cfg(test)]
+mod compliance_tests;
 mod config;
 mod demo;
 mod demo_story;
 mod demo_view;
 mod lang;
+mod letter;
 mod output;
 mod play;
 mod scenario;
@@ -113,14 +117,55 @@ enum Command {
         /// Al instante, en hora del plan / as of, in the plan's time.
         #[arg(long)]
         as_of: Option<String>,
+        /// Compara con este instante anterior, y dice qué movió el índice / compare with this earlier instant, and say
+        /// what moved the index.
+        #[arg(long, value_name = "AS_OF")]
+        compare: Option<String>,
+        #[command(flatten)]
+        access: Access,
+    },
+    /// El índice en el tiempo, y adónde va cada indicador / the index over time, and where each indicator goes.
+    #[command(
+        after_help = "Ejemplos / examples:\n  vigia trajectory plans/vcm/actions/p1-1\n  vigia trajectory institutions/msp --plan vcm -o json"
+    )]
+    Trajectory {
+        /// Una acción, o lo que tiene un tablero / an action, or whatever has a scorecard.
+        name: String,
+        /// Plan, para instituciones y territorios / for institutions and territories.
+        #[arg(long)]
+        plan: Option<String>,
+        /// Al instante, en hora del plan / as of, in the plan's time.
+        #[arg(long)]
+        as_of: Option<String>,
+        #[command(flatten)]
+        access: Access,
+    },
+    /// Muestra los dictámenes y tableros de un plan cuando cambian / show verdicts and scorecards of a plan as they change.
+    #[command(after_help = "Ejemplos / examples:\n  vigia watch vcm\n  vigia watch vcm --obligations --filter 'state = OVERDUE' -o json")]
+    Watch {
+        /// plans/vcm o vcm.
+        plan: String,
+        /// También las obligaciones / obligations too.
+        #[arg(long)]
+        obligations: bool,
+        /// Filtro de dictámenes / filter of verdicts: state, timeliness, institution, action, period.
+        #[arg(long, default_value = "")]
+        filter: String,
         #[command(flatten)]
         access: Access,
     },
     /// El dictamen de una acción u obligación, con sus razones / the verdict on an action or obligation, with its reasons.
-    #[command(after_help = "Ejemplo / example:\n  vigia verdict plans/vcm/actions/p1-1 --as-of 2024-03-31")]
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = "Ejemplos / examples:\n  vigia verdict plans/vcm/actions/p1-1 --as-of 2024-03-31\n  vigia verdict explain plans/vcm/actions/p1-1"
+    )]
     Verdict {
+        #[command(subcommand)]
+        command: Option<VerdictCommand>,
         /// plans/vcm/actions/p1-1, plans/vcm/assignments/x/obligations/2024-S1.
-        name: String,
+        #[arg(required = true)]
+        name: Option<String>,
         /// Al instante, en hora del plan / as of, in the plan's time.
         #[arg(long)]
         as_of: Option<String>,
@@ -150,6 +195,19 @@ enum Command {
         /// En un servidor PostgreSQL, en bases que hace y borra / on a PostgreSQL server, in databases that it makes and drops.
         #[arg(long, env = "VIGIA_DATABASE")]
         database: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum VerdictCommand {
+    /// Una página que puede ir en un oficio / a page that can go into a letter.
+    #[command(after_help = "Ejemplo / example:\n  vigia verdict explain plans/vcm/actions/p1-1 --as-of 2024-03-31")]
+    Explain {
+        /// plans/vcm/actions/p1-1, plans/vcm/assignments/x/obligations/2024-S1.
+        name: String,
+        /// Al instante, en hora del plan / as of, in the plan's time.
+        #[arg(long)]
+        as_of: Option<String>,
     },
 }
 
@@ -237,10 +295,33 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
             access,
         }) => commands::plan_import(&access, &file, validate_only, json).await?,
         Command::Plan(PlanCommand::Export { plan, access }) => commands::plan_export(&access, &plan).await?,
-        Command::Scorecard { name, plan, as_of, access } => {
-            commands::scorecard(&access, &name, plan.as_deref(), as_of.as_deref(), json).await?;
+        Command::Scorecard {
+            name,
+            plan,
+            as_of,
+            compare: Some(from),
+            access,
+        } => ask::compare(&access, &name, plan.as_deref(), &from, as_of.as_deref(), json).await?,
+        Command::Scorecard {
+            name, plan, as_of, access, ..
+        } => commands::scorecard(&access, &name, plan.as_deref(), as_of.as_deref(), json).await?,
+        Command::Trajectory { name, plan, as_of, access } => {
+            ask::trajectory(&access, &name, plan.as_deref(), as_of.as_deref(), json).await?;
         }
-        Command::Verdict { name, as_of, access } => commands::verdict(&access, &name, as_of.as_deref(), json).await?,
+        Command::Watch {
+            plan,
+            obligations,
+            filter,
+            access,
+        } => ask::watch(&access, &plan, obligations, &filter, json).await?,
+        Command::Verdict {
+            command: Some(VerdictCommand::Explain { name, as_of }),
+            access,
+            ..
+        } => ask::explain(&access, &name, as_of.as_deref(), json).await?,
+        Command::Verdict { name, as_of, access, .. } => {
+            commands::verdict(&access, &name.unwrap_or_default(), as_of.as_deref(), json).await?;
+        }
         Command::Demo { once, data } => demo::run(&data, once, json).await?,
         Command::Simulate { files, separate, database } => {
             let processes = if separate { Processes::EachItsOwn } else { Processes::One };

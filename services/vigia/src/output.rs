@@ -8,7 +8,7 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde::Serialize;
 
-use crate::lang::say;
+use crate::lang::{Lang, lang};
 
 /// What was asked for can't be asked so: exit code 2, as for flags that nobody knows.
 #[derive(Debug)]
@@ -92,8 +92,14 @@ pub fn percent(index: &str) -> String {
     }
 }
 
-/// The Spanish or English word for an action's state.
+/// The word for an action's state, in the language of the locale.
 pub fn state_word(state: &str) -> &str {
+    state_word_in(state, lang())
+}
+
+/// The Spanish or English word for an action's state.
+pub fn state_word_in(state: &str, lang: Lang) -> &str {
+    let say = |es, en| if lang == Lang::Es { es } else { en };
     match state.strip_prefix("ACTION_STATE_").unwrap_or(state) {
         "SCHEDULED" => say("programada", "scheduled"),
         "UNASSIGNED" => say("sin responsable", "unassigned"),
@@ -109,6 +115,22 @@ pub fn state_word(state: &str) -> &str {
         "EXCUSED" => say("excusada", "excused"),
         "SUSPENDED" => say("suspendida", "suspended"),
         "WITHDRAWN" => say("retirada", "withdrawn"),
+        other => other,
+    }
+}
+
+/// The Spanish or English words for an obligation's state.
+pub fn obligation_word(state: &str, lang: Lang) -> &str {
+    let say = |es, en| if lang == Lang::Es { es } else { en };
+    match state {
+        "NOT_OPEN" => say("aún no se puede presentar", "not open yet"),
+        "OPEN" => say("por presentar", "open"),
+        "OVERDUE" => say("vencido", "overdue"),
+        "SUBMITTED" => say("presentado", "submitted"),
+        "RETURNED" => say("devuelto con observaciones", "returned with observations"),
+        "RETURNED_OVERDUE" => say("devuelto y sin respuesta a tiempo", "returned and not answered in time"),
+        "VALIDATED" => say("validado", "validated"),
+        "WAIVED" => say("dispensado", "waived"),
         other => other,
     }
 }

@@ -179,6 +179,15 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Where the services answer, if they do in this process.
+    #[cfg(test)]
+    pub fn address(&self) -> Option<String> {
+        match &self.services {
+            Services::Here(_, running) => Some(running.address.to_string()),
+            Services::Apart(_) => None,
+        }
+    }
+
     /// Sets the clock of all services; never back.
     pub async fn turn_clock(&mut self, at: Timestamp) -> Result<()> {
         match &mut self.services {

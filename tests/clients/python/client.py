@@ -213,6 +213,22 @@ class Vigia:
         return self.call(stubs.ComplianceServiceStub(self.channel).GetVerdict, request)
 
 
+    def watch(self, plan: str, filter: str = "", resume_token: str = "", seconds: float | None = None):
+        """What changes in a plan, as it changes (seguimiento en vivo): first all that passes the filter, then differences.
+
+        Ends after so many seconds, if they are given. Whoever keeps the last answer's resume_token can go on from it
+        later, and gets the net difference since.
+        """
+        messages, stubs = area("compliance", "compliance_service")
+        request = messages.WatchComplianceRequest(parent=plan, filter=filter, resume_token=resume_token)
+        metadata = [("authorization", f"Bearer {self.token()}")]
+        try:
+            yield from stubs.ComplianceServiceStub(self.channel).WatchCompliance(request, metadata=metadata, timeout=seconds)
+        except grpc.RpcError as error:
+            if seconds is None or error.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise Refused(error) from None
+
+
 def instant(text: str) -> Timestamp:
     """An instant from ISO 8601 with an offset."""
     at = datetime.datetime.fromisoformat(text)
@@ -256,8 +272,8 @@ def show_verdict(verdict, basis) -> None:
     print(f"{verdict.name}: {state} {verdict.period}  estricta {readings[0]}  observada {readings[1]}  validada {readings[2]}{simulated}")
     for step in verdict.explanation:
         print(f"  {step.rule}: {step.text_es}")
-    if verdict.remedy_es:
-        print(f"  → {verdict.remedy_es}")
+    for remedy in verdict.remedies:
+        print(f"  → {remedy.text_es}")
 
 
 def arguments() -> argparse.Namespace:
@@ -285,6 +301,11 @@ def arguments() -> argparse.Namespace:
     verdict = commands.add_parser("verdict", help="the verdict on an action or an obligation")
     verdict.add_argument("name", help="plans/…/actions/… or plans/…/assignments/…/obligations/…")
     verdict.add_argument("--as-of", default="", help="2026-03-31T23:59:59-05:00; now if left out")
+    watch = commands.add_parser("watch", help="what changes in a plan, as it changes; without explanations")
+    watch.add_argument("plan", help="plans/…")
+    watch.add_argument("--filter", default="", help="such as 'state = OFF_TRACK'")
+    watch.add_argument("--resume-token", default="", help="from the last answer of an earlier watch")
+    watch.add_argument("--seconds", type=float, default=None, help="end after so many seconds (default: never)")
     return parser.parse_args()
 
 
@@ -310,6 +331,12 @@ def run(given: argparse.Namespace) -> None:
         elif given.command == "verdict":
             answer = vigia.verdict(given.name, given.as_of)
             show_verdict(answer.verdict, answer.basis)
+        elif given.command == "watch":
+            for answer in vigia.watch(given.plan, given.filter, given.resume_token, given.seconds):
+                for verdict in answer.verdicts:
+                    show_verdict(verdict, answer.basis)
+                for name in answer.removed:
+                    print(f"{name}: ya no")
         elif given.command == "submit":
             before = vigia.verdict(given.obligation)
             show_verdict(before.verdict, before.basis)

@@ -304,6 +304,28 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(refused.returncode, 1)
         self.assertIn("NOT_FOUND", refused.stderr)
 
+    def test_6_it_sees_changes_as_they_come(self):
+        changes = self.vigia.watch("plans/ejemplo", seconds=60)
+        first = next(changes)
+        states = {verdict.name: verdict.strict for verdict in first.verdicts}
+        self.assertIn(ACTION, states)
+        # A corrected report comes in: the verdict and every scorecard that it moves are sent, and nothing else.
+        self.vigia.submit(OBLIGATION, client.make_report("Cuatro talleres", ["I1=97"]))
+        change = next(changes)
+        self.assertEqual([verdict.name for verdict in change.verdicts], [ACTION])
+        self.assertNotEqual(change.verdicts[0].strict, states[ACTION])
+        self.assertIn("plans/ejemplo", [card.name for card in change.scorecards])
+        changes.close()
+        # What would make it comply is told step by step.
+        owed = self.vigia.verdict(OBLIGATION.replace("Q1", "Q2")).verdict
+        self.assertEqual(list(owed.remedies), [])
+        # Who comes back with the token of the first answer gets the difference since.
+        back = next(self.vigia.watch("plans/ejemplo", resume_token=first.resume_token, seconds=60))
+        self.assertEqual([verdict.strict for verdict in back.verdicts], [change.verdicts[0].strict])
+        shown = self.run_client("watch", "plans/ejemplo", "--seconds", "1")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn(ACTION, shown.stdout)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,238 @@
+//! All that compliance keeps of the journals, in memory: the facts that the rules judge by and, beside them, what only
+//! names, explains or accompanies a verdict. All of it is kept with its time, so that an answer as of an instant is the
+//! same for ever.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use prost::Message;
+use vigia_platform::{
+    Area, Error,
+    facts::{PlanFacts, SharedFacts, obligation_name},
+    instant,
+};
+use vigia_proto::{
+    assignments::{InstitutionSaved, TerritorySaved},
+    journal::Entry,
+    plans::{self as p, PlanDefinition},
+    reporting::ReportSubmitted,
+};
+use vigia_rules::{ActionId, AssignmentId, IndicatorId, InstitutionId, Period, TerritoryCode};
+
+/// What compliance remembers. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    facts: SharedFacts,
+    beside: Arc<RwLock<Beside>>,
+}
+
+/// What stands beside the facts.
+#[derive(Debug, Default)]
+struct Beside {
+    /// Names of institutions and territories, by resource name, as they were from when on.
+    names: HashMap<String, Vec<(Timestamp, String)>>,
+    /// For each journal the last position at each instant.
+    positions: BTreeMap<Area, Vec<(Timestamp, i64)>>,
+    contents: HashMap<String, Contents>,
+}
+
+type Contents = HashMap<(AssignmentId, Period), Vec<Content>>;
+
+/// What a submission brought that no verdict depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    recorded_at: Timestamp,
+    /// Where it stands.
+    pub(crate) position: i64,
+    /// Whether it states values or milestones.
+    pub(crate) claims: bool,
+    /// Whether it shows evidence.
+    pub(crate) shows: bool,
+    /// The indicators that it states a value for, each with the dimensions that the value is broken down by.
+    pub(crate) broken_down: Vec<(IndicatorId, Vec<String>)>,
+}
+
+impl Memory {
+    /// Takes in an entry of a followed journal.
+    pub(crate) fn take(&self, area: Area, entry: &Entry) -> Result<(), Error> {
+        self.facts.take(area, entry)?;
+        let time = entry.time.as_ref().and_then(instant).unwrap_or(Timestamp::MIN);
+        let mut beside = self.beside.write().unwrap_or_else(PoisonError::into_inner);
+        let positions = beside.positions.entry(area).or_default();
+        match positions.last_mut() {
+            Some((last, position)) if *last == time => *position = entry.position,
+            _ => positions.push((time, entry.position)),
+        }
+        let event = entry.event.as_slice();
+        match entry.event_type.as_str() {
+            "vigia.assignments.v1.InstitutionSaved" => {
+                let saved = InstitutionSaved::decode(event)?.institution.unwrap_or_default();
+                beside.names.entry(saved.name).or_default().push((time, saved.name_es));
+            }
+            "vigia.assignments.v1.TerritorySaved" => {
+                let saved = TerritorySaved::decode(event)?.territory.unwrap_or_default();
+                beside.names.entry(saved.name).or_default().push((time, saved.display_name));
+            }
+            "vigia.reporting.v1.ReportSubmitted" => {
+                let report = ReportSubmitted::decode(event)?.report.unwrap_or_default();
+                let (obligation, _) = report.name.split_once("/reports/").unwrap_or_default();
+                let plan = obligation.split('/').nth(1).unwrap_or_default().to_owned();
+                let content = Content {
+                    recorded_at: time,
+                    position: entry.position,
+                    claims: !report.values.is_empty() || !report.milestones.is_empty(),
+                    shows: !report.evidence.is_empty(),
+                    broken_down: broken_down(&report),
+                };
+                let key = obligation_name(obligation)?;
+                beside.contents.entry(plan).or_default().entry(key).or_default().push(content);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Positions of the journals as of an instant, such as `plans:12`: those of the last entries recorded by then.
+    pub(crate) fn positions(&self, t: Timestamp) -> Vec<String> {
+        let beside = self.beside.read().unwrap_or_else(PoisonError::into_inner);
+        [Area::Plans, Area::Assignments, Area::Reporting]
+            .into_iter()
+            .map(|area| {
+                let marks = beside.positions.get(&area).map(Vec::as_slice).unwrap_or_default();
+                let by_then = marks.partition_point(|(time, _)| *time <= t);
+                let position = by_then.checked_sub(1).map_or(0, |last| marks[last].1);
+                format!("{area}:{position}")
+            })
+            .collect()
+    }
+
+    /// Asks something of a plan as it was as of t. A draft, and a plan that does not exist, are not found.
+    pub(crate) fn ask<T>(&self, plan: &str, t: Timestamp, question: impl FnOnce(&View<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let not_found = || Error::not_found(format!("plans/{plan}"));
+        let asked = |facts: &PlanFacts| {
+            let definition = facts.definition_at(t).ok_or_else(not_found)?;
+            let beside = self.beside.read().unwrap_or_else(PoisonError::into_inner);
+            let zone = definition.plan.as_ref().and_then(|plan| TimeZone::get(&plan.time_zone).ok());
+            question(&View {
+                plan,
+                t,
+                facts,
+                definition,
+                zone: zone.unwrap_or(TimeZone::UTC),
+                names: &beside.names,
+                contents: beside.contents.get(plan),
+            })
+        };
+        self.facts.with_plan(plan, asked).unwrap_or_else(|| Err(not_found()))
+    }
+}
+
+/// The dimensions by which each value is broken down.
+fn broken_down(report: &vigia_proto::reporting::Report) -> Vec<(IndicatorId, Vec<String>)> {
+    let values = report.values.iter();
+    values.map(|value| (value.indicator.as_str().into(), Vec::new())).collect()
+}
+
+/// A plan as it was as of an instant, with all that it takes to name things.
+pub(crate) struct View<'m> {
+    /// Its id.
+    pub(crate) plan: &'m str,
+    /// The instant.
+    pub(crate) t: Timestamp,
+    /// What the rules judge by; later facts are among them, and are passed over by whoever asks as of t.
+    pub(crate) facts: &'m PlanFacts,
+    /// The plan with its texts, as it was.
+    pub(crate) definition: &'m PlanDefinition,
+    /// Where its days end.
+    pub(crate) zone: TimeZone,
+    names: &'m HashMap<String, Vec<(Timestamp, String)>>,
+    contents: Option<&'m Contents>,
+}
+
+impl<'m> View<'m> {
+    /// The same plan as of another, earlier instant; none where it was a draft then.
+    pub(crate) fn at(&self, t: Timestamp) -> Option<Self> {
+        Some(Self {
+            t,
+            definition: self.facts.definition_at(t)?,
+            zone: self.zone.clone(),
+            ..*self
+        })
+    }
+
+    /// The action of that id.
+    pub(crate) fn action(&self, id: &ActionId) -> Option<&'m p::Action> {
+        let name = format!("plans/{}/actions/{id}", self.plan);
+        self.definition.actions.iter().find(|action| action.name == name)
+    }
+
+    /// What an action is to do, in Spanish; its id where the plan does not have it.
+    pub(crate) fn action_title(&self, id: &ActionId) -> String {
+        self.action(id).map_or_else(|| id.to_string(), |action| action.text_es.clone())
+    }
+
+    /// The indicator of an action, by its code.
+    pub(crate) fn indicator(&self, action: &ActionId, code: &IndicatorId) -> Option<&'m p::Indicator> {
+        let above = format!("plans/{}/actions/{action}/indicators/", self.plan);
+        let mut indicators = self.definition.indicators.iter();
+        indicators.find(|indicator| indicator.code == code.as_str() && indicator.name.starts_with(&above))
+    }
+
+    /// The official name of a resource, as it was; its last part where it has none.
+    pub(crate) fn name_of(&self, resource: &str) -> String {
+        let names = self.names.get(resource).map(Vec::as_slice).unwrap_or_default();
+        let by_then = names.partition_point(|(from, _)| *from <= self.t);
+        let last = by_then.checked_sub(1).map(|last| names[last].1.clone());
+        last.unwrap_or_else(|| resource.rsplit('/').next().unwrap_or_default().to_owned())
+    }
+
+    /// An institution's name.
+    pub(crate) fn institution(&self, id: &InstitutionId) -> String {
+        self.name_of(&format!("institutions/{id}"))
+    }
+
+    /// A territory's name.
+    pub(crate) fn territory(&self, code: &TerritoryCode) -> String {
+        self.name_of(&format!("territories/{code}"))
+    }
+
+    /// Who holds an assignment, with its territory where it has one.
+    pub(crate) fn who(&self, assignment: &AssignmentId) -> String {
+        let Some(made) = self.facts.facts.assignment(assignment) else {
+            return assignment.to_string();
+        };
+        let institution = self.institution(&made.institution);
+        match &made.territory {
+            Some(territory) => format!("{institution} ({})", self.territory(territory)),
+            None => institution,
+        }
+    }
+
+    /// What was sent for an obligation by then, in order.
+    pub(crate) fn contents(&self, assignment: &AssignmentId, period: Period) -> &'m [Content] {
+        let key = (assignment.clone(), period);
+        let all = self
+            .contents
+            .and_then(|contents| contents.get(&key))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        &all[..all.partition_point(|content| content.recorded_at <= self.t)]
+    }
+
+    /// What was sent on an action by then, by anyone.
+    pub(crate) fn contents_on(&self, action: &ActionId) -> Vec<&'m Content> {
+        let Some(contents) = self.contents else { return Vec::new() };
+        let on_it = contents.iter().filter(|((assignment, _), _)| {
+            let made = self.facts.facts.assignment(assignment);
+            made.is_some_and(|made| made.action == *action)
+        });
+        let mut sent: Vec<_> = on_it
+            .flat_map(|(_, contents)| contents.iter().filter(|content| content.recorded_at <= self.t))
+            .collect();
+        sent.sort_by_key(|content| content.position);
+        sent
+    }
+}

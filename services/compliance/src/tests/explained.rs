@@ -1,0 +1,127 @@
+//! The sentences that a minister reads.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use vigia_proto::{assignments as a, compliance::Verdict, reporting as r};
+
+use super::journal::{Journals, at, report};
+use crate::{answers, memory::Memory};
+
+fn world() -> Journals {
+    let mut journals = Journals::begin();
+    let begin = at("2025-12-02 09:00");
+    for (id, action, institution, role) in [
+        ("x1", "a1", "msp", a::AssignmentRole::Lead),
+        ("x2", "a1", "mdg", a::AssignmentRole::CoResponsible),
+        ("x3", "a2", "msp", a::AssignmentRole::Lead),
+        ("x4", "a2", "msp", a::AssignmentRole::CoResponsible),
+    ] {
+        let assignment = Journals::assignment(id, action, institution, role, "2026-01-01");
+        journals.propose(begin, &assignment);
+        journals.accept(begin, &assignment);
+    }
+    journals
+}
+
+fn memory(journals: &Journals) -> Memory {
+    let memory = Memory::default();
+    for (area, entry) in &journals.0 {
+        memory.take(*area, entry).expect("taken in");
+    }
+    memory
+}
+
+fn action(journals: &Journals, id: &str, t: Timestamp) -> Verdict {
+    let found = memory(journals).ask("siempre", t, |view| {
+        let verdict = vigia_rules::action(&view.facts.facts, &id.into(), t).expect("an action");
+        Ok(answers::action(view, &verdict))
+    });
+    found.expect("a plan")
+}
+
+fn obligation(journals: &Journals, id: &str, period: &str, t: Timestamp) -> Verdict {
+    let found = memory(journals).ask("siempre", t, |view| {
+        let period = period.parse().expect("a period");
+        let owed = vigia_rules::obligation(&view.facts.facts, &id.into(), period, t).expect("owed");
+        Ok(answers::obligation(view, &owed))
+    });
+    found.expect("a plan")
+}
+
+/// All that is said, in both languages.
+fn said(verdict: &Verdict) -> String {
+    let mut text = format!("{} · {}\n", verdict.title_es, verdict.institution_titles_es.join(", "));
+    for step in &verdict.explanation {
+        let _ = write!(
+            text,
+            "{} [{}]\n  {}\n  {}\n",
+            step.rule,
+            step.positions.join(" "),
+            step.text_es,
+            step.text_en
+        );
+        if !step.observed.is_empty() || !step.required.is_empty() {
+            let _ = writeln!(text, "  {} / {}", step.observed, step.required);
+        }
+    }
+    for remedy in &verdict.remedies {
+        let _ = write!(text, "→ {}\n→ {}\n", remedy.text_es, remedy.text_en);
+    }
+    text
+}
+
+#[test]
+fn nothing_came() {
+    insta::assert_snapshot!(said(&action(&world(), "a1", at("2026-04-20 10:00"))));
+}
+
+#[test]
+fn too_little_was_reached() {
+    let mut journals = world();
+    journals.submit(
+        at("2026-04-10 09:30"),
+        "x1/obligations/2026-Q1",
+        1,
+        report(&[("I1", 60), ("I2", 12)]),
+    );
+    journals.submit(at("2026-04-12 09:30"), "x2/obligations/2026-Q1", 1, report(&[("I1", 75)]));
+    journals.submit(
+        at("2026-07-10 09:30"),
+        "x1/obligations/2026-Q2",
+        1,
+        report(&[("I1", 20), ("I2", 9)]),
+    );
+    insta::assert_snapshot!(said(&action(&journals, "a1", at("2026-07-20 10:00"))));
+}
+
+#[test]
+fn an_instrument_that_nothing_shows_and_one_who_is_both() {
+    let mut journals = world();
+    let claimed = r::Report {
+        milestones: vec!["M1".into()],
+        ..report(&[("I1", 6)])
+    };
+    journals.submit(at("2026-07-10 09:30"), "x3/obligations/2026-Q2", 1, claimed);
+    journals.submit(at("2026-07-11 09:30"), "x4/obligations/2026-Q2", 1, r::Report::default());
+    insta::assert_snapshot!(said(&action(&journals, "a2", at("2026-07-20 10:00"))));
+}
+
+#[test]
+fn an_obligation_from_its_ground_to_its_answer() {
+    let mut journals = world();
+    let mut told = vec![said(&obligation(&journals, "x1", "2026-Q1", at("2026-04-20 10:00")))];
+    journals.extend(at("2026-04-21 09:00"), "2026-Q1", "2026-04-30".parse().expect("a date"));
+    told.push(said(&obligation(&journals, "x1", "2026-Q1", at("2026-04-22 10:00"))));
+    journals.submit(at("2026-04-23 17:05"), "x1/obligations/2026-Q1", 1, report(&[("I1", 60)]));
+    journals.review(
+        at("2026-04-24 09:00"),
+        "x1/obligations/2026-Q1",
+        1,
+        r::Decision::Returned,
+        "2026-05-05",
+    );
+    told.push(said(&obligation(&journals, "x1", "2026-Q1", at("2026-05-01 10:00"))));
+    told.push(said(&obligation(&journals, "x1", "2026-Q1", at("2026-05-07 10:00"))));
+    insta::assert_snapshot!(told.join("\n"));
+}

@@ -1,0 +1,5 @@
+//! What compliance answers, from journal entries as the other services write them.
+
+mod as_of;
+mod explained;
+mod journal;

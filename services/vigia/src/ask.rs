@@ -1,0 +1,306 @@
+//! Commands that ask compliance more than one figure: a verdict as a letter, two instants side by side, the way over
+//! time, and what changes as it changes.
+
+use anyhow::{Context, Result};
+use comfy_table::Cell;
+use jiff::tz::TimeZone;
+use tonic::Code;
+use vigia_platform::{instant, timestamp};
+use vigia_proto::{
+    compliance::{
+        CompareScorecardsRequest, GetTrajectoryRequest, GetVerdictRequest, IndexPoint, Scorecard, Verdict, WatchComplianceRequest,
+        WatchKind, compliance_service_client::ComplianceServiceClient,
+    },
+    plans::{GetPlanRequest, Plan, plan_service_client::PlanServiceClient},
+};
+
+use crate::{
+    cast::Principal,
+    commands::{Access, parse_as_of, plan_name, plan_of, shortened, tell_basis, tell_scorecards},
+    lang::{Lang, lang, say},
+    letter,
+    output::{self, Usage},
+    play::told,
+};
+
+/// The plan, with its title and zone.
+async fn plan(principal: &Principal, name: &str) -> Result<(Plan, TimeZone)> {
+    let request = GetPlanRequest { name: name.to_owned() };
+    let answer = PlanServiceClient::new(principal.clone()).get_plan(request).await.map_err(told)?;
+    let plan = answer.into_inner().plan.unwrap_or_default();
+    let zone = TimeZone::get(&plan.time_zone)?;
+    Ok((plan, zone))
+}
+
+/// `vigia verdict explain`: a page for a letter.
+pub async fn explain(access: &Access, name: &str, as_of: Option<&str>, json: bool) -> Result<()> {
+    let principal = access.principal().await?;
+    let Some(of) = plan_of(name) else {
+        return Err(Usage::of(format!(
+            "{name}: plans/{{plan}}/actions/{{a}}, plans/{{plan}}/assignments/{{id}}/obligations/{{period}}"
+        )));
+    };
+    let (plan, zone) = plan(&principal, &of).await?;
+    let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
+    let request = GetVerdictRequest {
+        name: name.to_owned(),
+        as_of,
+    };
+    let answer = ComplianceServiceClient::new(principal)
+        .get_verdict(request)
+        .await
+        .map_err(told)?
+        .into_inner();
+    if json {
+        return output::json(&output::value("vigia.compliance.v1.GetVerdictResponse", &answer)?);
+    }
+    let (verdict, basis) = (answer.verdict.unwrap_or_default(), answer.basis.unwrap_or_default());
+    output::line(&letter::page(&plan, &verdict, &basis, &zone, lang()));
+    Ok(())
+}
+
+fn of_plan(name: &str, plan: Option<&str>) -> Result<String> {
+    let plan = plan.map(plan_name).or_else(|| plan_of(name));
+    plan.ok_or_else(|| Usage::of(say("falta --plan", "--plan is missing")))
+}
+
+/// `vigia scorecard --compare`: two instants side by side, and what moved the index between them.
+pub async fn compare(access: &Access, name: &str, plan_given: Option<&str>, from: &str, to: Option<&str>, json: bool) -> Result<()> {
+    let principal = access.principal().await?;
+    let of = of_plan(name, plan_given)?;
+    let (_, zone) = plan(&principal, &of).await?;
+    let request = CompareScorecardsRequest {
+        name: name.to_owned(),
+        plan: of,
+        from: Some(timestamp(parse_as_of(from, &zone)?)),
+        to: to.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp),
+    };
+    let mut compliance = ComplianceServiceClient::new(principal);
+    let answer = compliance.compare_scorecards(request).await.map_err(told)?.into_inner();
+    if json {
+        return output::json(&output::value("vigia.compliance.v1.CompareScorecardsResponse", &answer)?);
+    }
+    let cards = [answer.before.unwrap_or_default(), answer.after.unwrap_or_default()];
+    tell_scorecards(&cards);
+    let heading = [
+        say("cuándo", "when"),
+        say("acción", "action"),
+        say("estricto", "strict"),
+        say("observado", "observed"),
+        say("validado", "validated"),
+        say("por qué", "why"),
+    ];
+    let rows = answer.changes.iter().map(|change| {
+        let when = change.time.as_ref().and_then(instant);
+        let when = when.map(|when| zone.to_datetime(when).strftime("%Y-%m-%d %H:%M").to_string());
+        let why = if lang() == Lang::Es { &change.text_es } else { &change.text_en };
+        let why = if change.positions.is_empty() {
+            why.clone()
+        } else {
+            format!("{why} [{}]", change.positions.join(", "))
+        };
+        let points = [&change.strict, &change.observed, &change.validated].map(|part| Cell::new(points(part)));
+        let mut row = vec![Cell::new(when.unwrap_or_default()), Cell::new(shortened(&change.title_es, 40))];
+        row.extend(points);
+        row.push(Cell::new(why));
+        row
+    });
+    let mut rows: Vec<_> = rows.collect();
+    let sum = [&answer.strict, &answer.observed, &answer.validated].map(|sum| Cell::new(points(sum)));
+    let mut last = vec![Cell::new(""), Cell::new(say("diferencia", "difference"))];
+    last.extend(sum);
+    last.push(Cell::new(""));
+    rows.push(last);
+    output::line(&output::table(&heading, rows));
+    tell_basis(&answer.basis_before.unwrap_or_default(), &zone);
+    tell_basis(&answer.basis_after.unwrap_or_default(), &zone);
+    Ok(())
+}
+
+/// A difference of indices in percentage points: `+30.4`. Only shown, never reckoned with.
+fn points(difference: &str) -> String {
+    match difference.parse::<f64>() {
+        Ok(difference) if difference != 0.0 => format!("{:+.1}", difference * 100.0),
+        _ => "·".to_owned(),
+    }
+}
+
+/// `vigia trajectory`: the index over time, and where each indicator goes.
+pub async fn trajectory(access: &Access, name: &str, plan_given: Option<&str>, as_of: Option<&str>, json: bool) -> Result<()> {
+    let principal = access.principal().await?;
+    let of = of_plan(name, plan_given)?;
+    let (_, zone) = plan(&principal, &of).await?;
+    let request = GetTrajectoryRequest {
+        name: name.to_owned(),
+        plan: of,
+        as_of: as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp),
+    };
+    let mut compliance = ComplianceServiceClient::new(principal);
+    let answer = compliance.get_trajectory(request).await.map_err(told)?.into_inner();
+    if json {
+        return output::json(&output::value("vigia.compliance.v1.GetTrajectoryResponse", &answer)?);
+    }
+    let heading = [
+        say("al", "as of"),
+        say("período", "period"),
+        say("estricto", "strict"),
+        say("observado", "observed"),
+        say("validado", "validated"),
+    ];
+    let row = |point: &IndexPoint| {
+        let when = point.time.as_ref().and_then(instant);
+        let when = when.map(|when| zone.to_datetime(when).strftime("%Y-%m-%d %H:%M").to_string());
+        vec![
+            Cell::new(when.unwrap_or_default()),
+            Cell::new(&point.period),
+            output::light(&point.strict),
+            output::light(&point.observed),
+            output::light(&point.validated),
+        ]
+    };
+    output::line(&output::table(&heading, answer.index.iter().map(row).collect()));
+    for indicator in &answer.indicators {
+        output::line(&format!("\n{} · {}", indicator.indicator, indicator.name_es));
+        let heading = [
+            say("período", "period"),
+            say("esperado", "expected"),
+            say("observado", "observed"),
+            say("validado", "validated"),
+            say("respondieron", "answered"),
+        ];
+        let rows = indicator.points.iter().map(|point| {
+            let values = [&point.expected, &point.observed, &point.validated].map(|value| Cell::new(shown(value)));
+            let mut row = vec![Cell::new(&point.period)];
+            row.extend(values);
+            row.push(Cell::new(format!("{}/{}", point.answered, point.asked)));
+            row
+        });
+        output::line(&output::table(&heading, rows.collect()));
+        if let Some(forecast) = &indicator.forecast {
+            let text = if lang() == Lang::Es { &forecast.text_es } else { &forecast.text_en };
+            output::line(text);
+        }
+    }
+    tell_basis(&answer.basis.unwrap_or_default(), &zone);
+    Ok(())
+}
+
+/// A value with two decimals at most; a dash where there is none. Only shown.
+fn shown(value: &str) -> String {
+    match value.parse::<f64>() {
+        Ok(number) => {
+            let text = format!("{number:.2}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        Err(_) => "—".to_owned(),
+    }
+}
+
+/// `vigia watch`: a line for each change, as it comes, until it is stopped. A stream that breaks is taken up again.
+pub async fn watch(access: &Access, plan_given: &str, obligations: bool, filter: &str, json: bool) -> Result<()> {
+    let principal = access.principal().await?;
+    let parent = plan_name(plan_given);
+    let (_, zone) = plan(&principal, &parent).await?;
+    let mut kinds = vec![WatchKind::Actions.into(), WatchKind::Scorecards.into()];
+    if obligations {
+        kinds.push(WatchKind::Obligations.into());
+    }
+    let mut request = WatchComplianceRequest {
+        parent,
+        kinds,
+        filter: filter.to_owned(),
+        resume_token: String::new(),
+    };
+    let mut compliance = ComplianceServiceClient::new(principal);
+    loop {
+        let mut changes = compliance.watch_compliance(request.clone()).await.map_err(told)?.into_inner();
+        let end = loop {
+            match changes.message().await {
+                Ok(Some(answer)) => {
+                    if !answer.resume_token.is_empty() {
+                        request.resume_token.clone_from(&answer.resume_token);
+                    }
+                    if json {
+                        let value = output::value("vigia.compliance.v1.WatchComplianceResponse", &answer)?;
+                        output::line(&serde_json::to_string(&value)?);
+                        continue;
+                    }
+                    let as_of = answer.basis.as_ref().and_then(|basis| basis.as_of.as_ref()).and_then(instant);
+                    let as_of = as_of.context("as_of")?;
+                    let when = zone.to_datetime(as_of).strftime("%Y-%m-%d %H:%M:%S").to_string();
+                    answer
+                        .verdicts
+                        .iter()
+                        .for_each(|verdict| output::line(&format!("{when}  {}", verdict_line(verdict))));
+                    answer
+                        .scorecards
+                        .iter()
+                        .for_each(|card| output::line(&format!("{when}  {}", card_line(card))));
+                    for name in &answer.removed {
+                        output::line(&format!("{when}  {name}: {}", say("ya no", "no longer")));
+                    }
+                }
+                Ok(None) => break None,
+                Err(status) => break Some(status),
+            }
+        };
+        match end {
+            // The token has ended, or the server: the next stream begins with the net difference.
+            None => {}
+            Some(status) if matches!(status.code(), Code::Unauthenticated | Code::Unavailable) => {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+            Some(status) => return Err(told(status)),
+        }
+    }
+}
+
+fn verdict_line(verdict: &Verdict) -> String {
+    let state = if verdict.obligation_state.is_empty() {
+        format!(
+            "{} {}",
+            output::state_word(verdict.action_state().as_str_name()),
+            output::percent(&verdict.strict)
+        )
+    } else {
+        output::obligation_word(&verdict.obligation_state, lang()).to_owned()
+    };
+    let who = verdict.institution_titles_es.join("; ");
+    format!(
+        "{}: {state} {} · {} · {who}",
+        verdict.name,
+        verdict.period,
+        shortened(&verdict.title_es, 60)
+    )
+}
+
+fn card_line(card: &Scorecard) -> String {
+    let discipline = card.discipline.unwrap_or_default();
+    let title = if card.title_es.is_empty() { &card.name } else { &card.title_es };
+    format!(
+        "{}: {} {} · {} {} · {} {}/{}",
+        shortened(title, 60),
+        say("estricto", "strict"),
+        output::percent(&card.strict),
+        say("observado", "observed"),
+        output::percent(&card.observed),
+        say("recibidos", "received"),
+        discipline.received,
+        discipline.owed
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_shown_in_points() {
+        for (difference, expect) in [("0.304166666667", "+30.4"), ("-0.5", "-50.0"), ("0", "·"), ("", "·")] {
+            assert_eq!(points(difference), expect);
+        }
+        for (value, expect) in [("98.630136986301", "98.63"), ("90", "90"), ("", "—")] {
+            assert_eq!(shown(value), expect);
+        }
+    }
+}
