@@ -2,7 +2,7 @@
 """A workbook of `vigia template` in another program's hands: openpyxl finds the protection, the drop-downs and the hidden
 sheet that a spreadsheet program obeys, fills it in and saves it, and Vigía takes it back.
 
-    VIGIA_BIN=target/debug/vigia python test_workbook.py
+    VIGIA_BIN=$PWD/target/debug/vigia python test_workbook.py
 """
 
 import json
