@@ -237,9 +237,7 @@ impl PlanFacts {
                     .plan_version(acts_from, date(&revision.effective_on)?, at, rules_plan(plan, &definition)?);
                 let recorded_at = at.recorded_at;
                 let key = (acts_from, recorded_at);
-                let place = self
-                    .versions
-                    .partition_point(|other| (other.acts_from, other.recorded_at) <= key);
+                let place = self.versions.partition_point(|other| (other.acts_from, other.recorded_at) <= key);
                 let definition = Arc::new(definition.clone());
                 let version = DefinitionVersion {
                     acts_from,

@@ -14,7 +14,7 @@ use tonic::{Status, body::Body, transport::Channel};
 use tower::{Service, ServiceExt};
 use vigia_platform::Area;
 
-use crate::{cluster, output::Usage};
+use crate::{cluster, lang::say, output::Usage};
 
 /// A channel for each service. Clones share the connections.
 #[derive(Clone, Debug)]
@@ -49,7 +49,10 @@ impl Channels {
 
 async fn connect(address: &str) -> Result<Channel> {
     let channel = Channel::from_shared(cluster::url(address))?.connect().await;
-    channel.with_context(|| address.to_owned())
+    channel.with_context(|| {
+        let unreachable = say("no se pudo hablar con el servidor", "the server could not be reached");
+        format!("{unreachable} {address}")
+    })
 }
 
 impl Service<Request<Body>> for Channels {

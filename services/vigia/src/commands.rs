@@ -29,6 +29,7 @@ use crate::{
     channels::Channels,
     cluster,
     config::{Config, LogFormat},
+    institution::key::{self, Profile},
     lang::{Lang, lang, say},
     output::{self, Usage},
     play::told,
@@ -37,9 +38,9 @@ use crate::{
 /// How to reach a server, and as whom.
 #[derive(Args, Clone, Debug)]
 pub struct Access {
-    /// Servidor, o uno por servicio (identity=…,plans=…) / the server, or one for each service.
-    #[arg(long, env = "VIGIA_SERVER", default_value = "127.0.0.1:7300", global = true)]
-    pub server: String,
+    /// Servidor, o uno por servicio (identity=…,plans=…); 127.0.0.1:7300 si no se dice / the server, or one for each service.
+    #[arg(long, env = "VIGIA_SERVER", global = true)]
+    pub server: Option<String>,
     /// Cliente, como clients/msp-1 / the client that calls.
     #[arg(long, env = "VIGIA_CLIENT", default_value = "", global = true)]
     pub client: String,
@@ -52,25 +53,48 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether it is known whom to call as: by flags, variables or `vigia login`.
+    pub fn is_known(&self) -> bool {
+        self.key.is_some() || matches!(Profile::load(), Ok(Some(_)))
+    }
+
+    /// The server's address.
+    pub fn address(&self, profile: Option<&Profile>) -> String {
+        let named = self.server.clone().or_else(|| Some(profile?.server.clone()));
+        named.unwrap_or_else(|| "127.0.0.1:7300".to_owned())
+    }
+
     /// Whoever calls, connected.
     pub async fn principal(&self) -> Result<Principal> {
-        let Some(path) = &self.key else {
+        Ok(self.connect().await?.1)
+    }
+
+    /// The server's address, and the caller with its token.
+    pub async fn connect(&self) -> Result<(String, Principal)> {
+        // What `vigia login` has kept fills the gaps that flags and variables leave.
+        let profile = Profile::load()?;
+        let server = self.address(profile.as_ref());
+        let path = self.key.as_ref().or_else(|| profile.as_ref().map(|kept| &kept.key));
+        let Some(path) = path else {
             let text = say(
-                "falta --key (o VIGIA_KEY): el archivo con la clave del cliente",
-                "--key (or VIGIA_KEY) is missing: the file with the client's key",
+                "falta --key (o VIGIA_KEY): el archivo con la clave del cliente; «vigia login» la hace y la recuerda",
+                "--key (or VIGIA_KEY) is missing: the file with the client's key; \"vigia login\" makes and remembers it",
             );
             return Err(Usage::of(text));
         };
-        let id = self.client.strip_prefix("clients/").unwrap_or(&self.client);
+        let kept = profile.as_ref().filter(|_| self.client.is_empty());
+        let client = kept.map_or(self.client.as_str(), |kept| kept.client.as_str());
+        let kid = self.kid.as_deref().or(kept.map(|kept| kept.kid.as_str()));
+        let id = client.strip_prefix("clients/").unwrap_or(client);
         if id.is_empty() {
             return Err(Usage::of(say(
                 "falta --client (o VIGIA_CLIENT), como clients/msp-1",
                 "--client (or VIGIA_CLIENT) is missing, such as clients/msp-1",
             )));
         }
-        let key = cluster::read_key(path, self.kid.as_deref().unwrap_or(id))?;
-        let channels = Channels::connect(&self.server).await?;
-        Ok(Principal::new(channels, Credentials::Client(format!("clients/{id}"), key)))
+        let key = key::read(path, kid.unwrap_or(id))?;
+        let channels = Channels::connect(&server).await?;
+        Ok((server, Principal::new(channels, Credentials::Client(format!("clients/{id}"), key))))
     }
 }
 

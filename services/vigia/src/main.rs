@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod demo_story;
 mod demo_view;
+mod institution;
 mod lang;
 mod letter;
 mod output;
@@ -196,6 +197,8 @@ enum Command {
         #[arg(long, env = "VIGIA_DATABASE")]
         database: Option<String>,
     },
+    #[command(flatten)]
+    Institution(institution::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -327,6 +330,7 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
             let processes = if separate { Processes::EachItsOwn } else { Processes::One };
             return simulate::run(&files, processes, database, json).await;
         }
+        Command::Institution(command) => return institution::run(&command, json).await,
     }
     Ok(true)
 }

@@ -80,7 +80,8 @@ pub fn light(index: &str) -> Cell {
     }
 }
 
-fn colours() -> bool {
+/// Whether a person looks at it who wants colours.
+pub fn colours() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 

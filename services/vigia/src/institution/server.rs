@@ -1,0 +1,295 @@
+//! What the commands of an institution ask a server: lists page after page, and refusals in the reader's language.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use vigia_proto::{
+    assignments::{Assignment, ListAssignmentsRequest, assignment_service_client::AssignmentServiceClient},
+    identity::{WhoAmIRequest, WhoAmIResponse, principal_service_client::PrincipalServiceClient},
+    journal::{Entry, ListEntriesRequest},
+    plans::{Action, GetPlanRequest, Indicator, ListActionsRequest, ListIndicatorsRequest, Plan, plan_service_client::PlanServiceClient},
+    reporting::{
+        GetObligationTimelineRequest, GetReportRequest, ListObligationsRequest, Obligation, Report, SubmitReportRequest,
+        SubmitReportResponse, TimelineEvent, obligation_service_client::ObligationServiceClient,
+        report_service_client::ReportServiceClient, reporting_journal_service_client::ReportingJournalServiceClient,
+    },
+};
+
+use super::fault::told;
+use crate::{
+    cast::Principal,
+    commands::Access,
+    lang::{Lang, lang, say},
+};
+
+/// Rows of a page: the most that a server gives.
+const PAGE: i32 = 1_000;
+/// How often a call is tried that met a server which is overloaded, starting or gone: with the waits below, half a minute.
+const ATTEMPTS_MAX: u32 = 7;
+/// The first wait between two attempts; each one after it is twice as long.
+const WAIT_FIRST: Duration = Duration::from_millis(250);
+
+/// A server, and who we are to it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    principal: Principal,
+    /// Its address, as templates name it.
+    pub address: String,
+}
+
+/// What a server has refused, in the reader's language.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The stable reason, such as `NOTHING_OWED`; the gRPC code where there is none.
+    pub reason: String,
+    /// The sentence.
+    pub text: String,
+    /// Faults of fields: path and sentence.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Refused {
+    /// Reads a status.
+    pub fn of(status: &Status) -> Self {
+        let details = status.get_error_details();
+        let code = || format!("{:?}", status.code());
+        let reason = details.error_info().map_or_else(code, |info| info.reason.clone());
+        let spanish = details.localized_message().filter(|_| lang() == Lang::Es);
+        let text = spanish.map_or_else(|| status.message().to_owned(), |message| message.message.clone());
+        let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+        let fields = fields.iter().map(|field| {
+            // A fault of a field is told in both languages at once.
+            let (es, en) = field
+                .description
+                .split_once(" / ")
+                .unwrap_or((&field.description, &field.description));
+            (field.field.clone(), say(es, en).to_owned())
+        });
+        Self {
+            reason,
+            text,
+            fields: fields.collect(),
+        }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}]", self.text, self.reason)?;
+        for (field, text) in &self.fields {
+            write!(f, "\n  {field}: {text}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+fn refused(status: Status) -> anyhow::Error {
+    let remedy = match status.code() {
+        Code::Unauthenticated => say(
+            "la clave o el cliente no son los que conoce el servidor: «vigia login» dice qué falta",
+            "the server does not know this key or client: \"vigia login\" says what is missing",
+        ),
+        Code::Unavailable => say(
+            "no se pudo hablar con el servidor: revise la conexión y la dirección (--server), e intente de nuevo",
+            "the server could not be reached: check the connection and its address (--server), and try again",
+        ),
+        _ => return Refused::of(&status).into(),
+    };
+    anyhow::Error::from(Refused::of(&status)).context(remedy)
+}
+
+/// Repeats a call while the server is overloaded, starting or unreachable. Calls that change something carry a
+/// `request_id`, so that none of them happens twice.
+async fn patiently<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
+    let mut wait = WAIT_FIRST;
+    for _ in 1..ATTEMPTS_MAX {
+        match call().await {
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) => {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            other => return other,
+        }
+    }
+    call().await
+}
+
+/// Reads a list to its end: `page` is asked with the token of each page.
+async fn all<T>(mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Status>) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    let mut token = String::new();
+    loop {
+        let (items, next) = patiently(async || page(token.clone()).await).await.map_err(refused)?;
+        list.extend(items);
+        if next.is_empty() {
+            return Ok(list);
+        }
+        token = next;
+    }
+}
+
+impl Server {
+    /// Connects with the client's key.
+    pub async fn connect(access: &Access) -> Result<Self> {
+        let (address, principal) = access.connect().await?;
+        Ok(Self { principal, address })
+    }
+
+    /// Who we are, and what we may do.
+    pub async fn who(&self) -> Result<WhoAmIResponse> {
+        let mut client = PrincipalServiceClient::new(self.principal.clone());
+        let answer = patiently(async || client.who_am_i(WhoAmIRequest {}).await).await;
+        Ok(answer.map_err(refused)?.into_inner())
+    }
+
+    /// A plan.
+    pub async fn plan(&self, name: &str) -> Result<Plan> {
+        let mut client = PlanServiceClient::new(self.principal.clone());
+        let request = GetPlanRequest { name: name.to_owned() };
+        let answer = patiently(async || client.get_plan(request.clone()).await).await;
+        answer.map_err(refused)?.into_inner().plan.context("plan")
+    }
+
+    /// A plan's actions, by name.
+    pub async fn actions(&self, plan: &str) -> Result<BTreeMap<String, Action>> {
+        let client = PlanServiceClient::new(self.principal.clone());
+        let actions = all(async |page_token| {
+            let request = ListActionsRequest {
+                parent: plan.to_owned(),
+                page_size: PAGE,
+                page_token,
+                filter: String::new(),
+            };
+            let answer = client.clone().list_actions(request).await?.into_inner();
+            Ok((answer.actions, answer.next_page_token))
+        });
+        Ok(actions.await?.into_iter().map(|action| (action.name.clone(), action)).collect())
+    }
+
+    /// The indicators of all actions of a plan, in the plan's order.
+    pub async fn indicators(&self, plan: &str) -> Result<Vec<Indicator>> {
+        let client = PlanServiceClient::new(self.principal.clone());
+        all(async |page_token| {
+            let request = ListIndicatorsRequest {
+                parent: format!("{plan}/actions/-"),
+                page_size: PAGE,
+                page_token,
+                filter: String::new(),
+            };
+            let answer = client.clone().list_indicators(request).await?.into_inner();
+            Ok((answer.indicators, answer.next_page_token))
+        })
+        .await
+    }
+
+    /// The assignments of a plan that we may see, by name.
+    pub async fn assignments(&self, plan: &str) -> Result<BTreeMap<String, Assignment>> {
+        let client = AssignmentServiceClient::new(self.principal.clone());
+        let assignments = all(async |page_token| {
+            let request = ListAssignmentsRequest {
+                parent: plan.to_owned(),
+                page_size: PAGE,
+                page_token,
+                filter: String::new(),
+            };
+            let answer = client.clone().list_assignments(request).await?.into_inner();
+            Ok((answer.assignments, answer.next_page_token))
+        });
+        let assignments = assignments.await?.into_iter();
+        Ok(assignments.map(|assignment| (assignment.name.clone(), assignment)).collect())
+    }
+
+    /// The obligations that we may see, by due instant. `parent` is a plan, an assignment or `plans/-`.
+    pub async fn obligations(&self, parent: &str, filter: &str) -> Result<Vec<Obligation>> {
+        let client = ObligationServiceClient::new(self.principal.clone());
+        all(async |page_token| {
+            let request = ListObligationsRequest {
+                parent: parent.to_owned(),
+                page_size: PAGE,
+                page_token,
+                filter: filter.to_owned(),
+            };
+            let answer = client.clone().list_obligations(request).await?.into_inner();
+            Ok((answer.obligations, answer.next_page_token))
+        })
+        .await
+    }
+
+    /// All that happened to an obligation.
+    pub async fn timeline(&self, obligation: &str) -> Result<Vec<TimelineEvent>> {
+        let mut client = ObligationServiceClient::new(self.principal.clone());
+        let request = GetObligationTimelineRequest {
+            name: obligation.to_owned(),
+        };
+        let answer = patiently(async || client.get_obligation_timeline(request.clone()).await).await;
+        Ok(answer.map_err(refused)?.into_inner().events)
+    }
+
+    /// A version of a report.
+    pub async fn report(&self, obligation: &str, version: i32) -> Result<Report> {
+        let mut client = ReportServiceClient::new(self.principal.clone());
+        let request = GetReportRequest {
+            name: format!("{obligation}/reports/{version}"),
+        };
+        let answer = patiently(async || client.get_report(request.clone()).await).await;
+        Ok(answer.map_err(refused)?.into_inner().report.unwrap_or_default())
+    }
+
+    /// Submits a report, or only has it checked. The inner result says whether the server took it.
+    pub async fn submit(&self, request: SubmitReportRequest) -> Result<Result<SubmitReportResponse, Refused>> {
+        let mut client = ReportServiceClient::new(self.principal.clone());
+        match patiently(async || client.submit_report(request.clone()).await).await {
+            Ok(answer) => Ok(Ok(answer.into_inner())),
+            Err(status) => match status.code() {
+                Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists | Code::Aborted => {
+                    Ok(Err(Refused::of(&status)))
+                }
+                _ => Err(refused(status)),
+            },
+        }
+    }
+
+    /// The journal entries of an obligation, in order.
+    pub async fn entries(&self, obligation: &str) -> Result<Vec<Entry>> {
+        let mut client = ReportingJournalServiceClient::new(self.principal.clone());
+        let mut entries = Vec::new();
+        let mut after_position = 0;
+        loop {
+            let request = ListEntriesRequest {
+                after_position,
+                page_size: PAGE,
+                resource: obligation.to_owned(),
+            };
+            let answer = patiently(async || client.list_entries(request.clone()).await).await;
+            let answer = answer.map_err(refused)?.into_inner();
+            entries.extend(answer.entries);
+            if answer.next_after_position == 0 {
+                return Ok(entries);
+            }
+            after_position = answer.next_after_position;
+        }
+    }
+
+    /// The plan that is meant: the one that was named, or the only one in which we owe anything.
+    pub async fn plan_or_only(&self, named: Option<&str>) -> Result<String> {
+        if let Some(named) = named {
+            return Ok(crate::commands::plan_name(named));
+        }
+        let owed = self.obligations("plans/-", "").await?;
+        let mut plans: Vec<&str> = owed.iter().filter_map(|owed| owed.name.split("/assignments/").next()).collect();
+        plans.sort_unstable();
+        plans.dedup();
+        match plans.as_slice() {
+            [only] => Ok((*only).to_owned()),
+            [] => anyhow::bail!(say("no se debe ningún reporte en ningún plan", "no report is owed in any plan").to_owned()),
+            several => Err(crate::output::Usage::of(told(
+                format!("se debe en varios planes; diga cuál con --plan: {}", several.join(", ")),
+                format!("reports are owed in several plans; say which with --plan: {}", several.join(", ")),
+            ))),
+        }
+    }
+}
