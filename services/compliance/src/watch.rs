@@ -144,6 +144,11 @@ impl Watches {
         receiver
     }
 
+    /// Ends the watches of a plan.
+    fn forget(&self, key: &Key) {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     /// Keeps the newest state of a plan until nobody watches it any more.
     async fn keep(self, key: Key, sender: watch::Sender<Option<Snapshot>>) {
         let mut judged: Option<Judged> = None;
@@ -167,7 +172,10 @@ impl Watches {
             if is_new {
                 let (memory, (plan, with_obligations)) = (self.memory.clone(), key.clone());
                 let found = tokio::task::spawn_blocking(move || judge(&memory, &plan, with_obligations, t)).await;
-                let Ok((items, next_change)) = found else { return };
+                // Nobody is left waiting for a state that will not come: the watches end, and whoever comes back begins anew.
+                let Ok((items, next_change)) = found else {
+                    return self.forget(&key);
+                };
                 let before = sender.borrow().as_ref().and_then(|snapshot| snapshot.items.clone());
                 // What is the same keeps its place, so that watchers see at once that nothing changed.
                 let items = items.map(|items| before.filter(|before| **before == items).unwrap_or_else(|| Arc::new(items)));
@@ -186,7 +194,7 @@ impl Watches {
             }
             let changed = select_all(further.iter_mut().map(|one| Box::pin(one.changed())));
             tokio::select! {
-                (changed, ..) = changed => if changed.is_err() { return },
+                (changed, ..) = changed => if changed.is_err() { return self.forget(&key) },
                 () = sender.closed() => {
                     let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
                     // Somebody may have come in between; nobody can while the lock is held.
