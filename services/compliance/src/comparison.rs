@@ -1,7 +1,7 @@
 //! CompareScorecards: what changed in a scope between two instants, and why.
 
 use jiff::Timestamp;
-use vigia_platform::{Error, timestamp};
+use vigia_platform::{Error, Faults, timestamp};
 use vigia_proto::compliance::{CompareScorecardsResponse, IndexChange, Scorecard};
 use vigia_rules::{Decision, Difference, Event, Finding, Index, Move, Recorded, facts::Cover, moves};
 
@@ -14,11 +14,14 @@ use crate::{
     words::{self, Both},
 };
 
+/// Journal entries between two instants that are compared at most: each is judged, which takes a millisecond or less.
+const ENTRIES_MAX: usize = 20_000;
 /// Parts of a difference that are named one by one at most; the smallest beyond are summed.
 const CHANGES_MAX: usize = 1000;
 
 /// What moved a scope's index since an instant at which its scorecard was `before`, until the view's.
 pub(crate) fn compare(view: &View<'_>, named: &Named, before: Scorecard, from: Timestamp) -> Result<CompareScorecardsResponse, Error> {
+    check_distance(view, from)?;
     let slice_at = |t: Timestamp| view.at(t).and_then(|view| named.slice(&view).ok());
     let moved = moves(&view.facts.facts, slice_at, from, view.t);
     let index = |t: Timestamp| {
@@ -38,6 +41,20 @@ pub(crate) fn compare(view: &View<'_>, named: &Named, before: Scorecard, from: T
         basis_before: None,
         basis_after: None,
     })
+}
+
+/// Refuses what lies too far apart.
+pub(crate) fn check_distance(view: &View<'_>, from: Timestamp) -> Result<(), Error> {
+    let entries = view.facts.facts.recorded(from, view.t).len();
+    let mut faults = Faults::new();
+    if entries > ENTRIES_MAX {
+        faults.add(
+            "from",
+            format!("hay {entries} asientos entre ambos instantes; se comparan hasta {ENTRIES_MAX}: acérquelos"),
+            format!("there are {entries} entries between the instants; at most {ENTRIES_MAX} are compared: bring them closer"),
+        );
+    }
+    faults.done()
 }
 
 /// A difference of readings as a decimal with its sign.

@@ -111,11 +111,19 @@ impl ComplianceService for Compliance {
         let verdict = self.memory.ask(about.plan(), t, |view| match &about {
             About::Action(_, action) => {
                 let verdict = rules::action(&view.facts.facts, action, t).ok_or_else(not_found)?;
-                Ok(answers::action(view, &verdict))
+                let since_time = rules::action_since(&view.facts.facts, action, t).map(timestamp);
+                Ok(Verdict {
+                    since_time,
+                    ..answers::action(view, &verdict)
+                })
             }
             About::Obligation(_, assignment, period) => {
                 let found = rules::obligation(&view.facts.facts, assignment, *period, t).ok_or_else(not_found)?;
-                Ok(answers::obligation(view, &found))
+                let since_time = rules::obligation_since(&view.facts.facts, assignment, *period, t).map(timestamp);
+                Ok(Verdict {
+                    since_time,
+                    ..answers::obligation(view, &found)
+                })
             }
         });
         // Whether the plan or only the action is unknown: what was asked for is named.

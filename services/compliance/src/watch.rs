@@ -124,9 +124,16 @@ impl Watches {
                 let now = watcher.passing(&items);
                 let basis = basis(&watcher.kit, &watcher.memory, snapshot.t);
                 let is_first = seen.is_none();
-                for answer in watcher.difference(&sent, &now, &basis, snapshot.t, is_first) {
+                let answers = difference(&sent, &now, is_first);
+                let last = answers.len().saturating_sub(1);
+                for (place, answer) in answers.into_iter().enumerate() {
                     watcher.check_caller()?;
-                    yield answer;
+                    let token = (place == last).then(|| Since::text(snapshot.t, &basis));
+                    yield WatchComplianceResponse {
+                        basis: Some(basis.clone()),
+                        resume_token: watcher.token.next(token.as_deref()),
+                        ..answer
+                    };
                 }
                 (sent, seen) = (now, Some(items));
             }
@@ -142,6 +149,11 @@ impl Watches {
         plans.insert(key.clone(), sender.clone());
         tokio::spawn(self.clone().keep(key, sender));
         receiver
+    }
+
+    /// Ends the watches of a plan.
+    fn forget(&self, key: &Key) {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// Keeps the newest state of a plan until nobody watches it any more.
@@ -167,7 +179,10 @@ impl Watches {
             if is_new {
                 let (memory, (plan, with_obligations)) = (self.memory.clone(), key.clone());
                 let found = tokio::task::spawn_blocking(move || judge(&memory, &plan, with_obligations, t)).await;
-                let Ok((items, next_change)) = found else { return };
+                // Nobody is left waiting for a state that will not come: the watches end, and whoever comes back begins anew.
+                let Ok((items, next_change)) = found else {
+                    return self.forget(&key);
+                };
                 let before = sender.borrow().as_ref().and_then(|snapshot| snapshot.items.clone());
                 // What is the same keeps its place, so that watchers see at once that nothing changed.
                 let items = items.map(|items| before.filter(|before| **before == items).unwrap_or_else(|| Arc::new(items)));
@@ -186,7 +201,7 @@ impl Watches {
             }
             let changed = select_all(further.iter_mut().map(|one| Box::pin(one.changed())));
             tokio::select! {
-                (changed, ..) = changed => if changed.is_err() { return },
+                (changed, ..) = changed => if changed.is_err() { return self.forget(&key) },
                 () = sender.closed() => {
                     let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
                     // Somebody may have come in between; nobody can while the lock is held.
@@ -322,44 +337,33 @@ impl Watcher {
             .map(|(name, item)| (name.clone(), item.clone()))
             .collect()
     }
+}
 
-    /// The answers that lead from what was sent to what is; the first state is answered even where nothing differs, so
-    /// that the caller has a basis and a token.
-    fn difference(&self, sent: &Items, now: &Items, basis: &Basis, t: Timestamp, is_first: bool) -> Vec<WatchComplianceResponse> {
-        let changed = now.iter().filter(|(name, item)| sent.get(*name) != Some(*item));
-        let removed = sent.keys().filter(|name| !now.contains_key(*name));
-        let mut answers = vec![WatchComplianceResponse::default()];
-        let mut count = 0;
-        let mut place = |answers: &mut Vec<WatchComplianceResponse>| {
-            if count > 0 && count % BATCH_MAX == 0 {
-                answers.push(WatchComplianceResponse::default());
+/// The answers that lead from what was sent to what is; the first state is answered even where nothing differs, so that
+/// the caller has a basis and a token.
+fn difference(sent: &Items, now: &Items, is_first: bool) -> Vec<WatchComplianceResponse> {
+    let changed = now.iter().filter(|(name, item)| sent.get(*name) != Some(*item));
+    let removed = sent.keys().filter(|name| !now.contains_key(*name));
+    let changed = changed.map(|(_, item)| Ok(item));
+    let all: Vec<Result<&Item, &String>> = changed.chain(removed.map(Err)).collect();
+    let mut answers: Vec<_> = all
+        .chunks(BATCH_MAX)
+        .map(|batch| {
+            let mut answer = WatchComplianceResponse::default();
+            for one in batch {
+                match one {
+                    Ok(Item::Verdict(verdict)) => answer.verdicts.push(Verdict::clone(verdict)),
+                    Ok(Item::Scorecard(card)) => answer.scorecards.push(Scorecard::clone(card)),
+                    Err(name) => answer.removed.push((*name).clone()),
+                }
             }
-            count += 1;
-            answers.len() - 1
-        };
-        for (_, item) in changed {
-            let at = place(&mut answers);
-            match item {
-                Item::Verdict(verdict) => answers[at].verdicts.push(Verdict::clone(verdict)),
-                Item::Scorecard(card) => answers[at].scorecards.push(Scorecard::clone(card)),
-            }
-        }
-        for name in removed {
-            let at = place(&mut answers);
-            answers[at].removed.push(name.clone());
-        }
-        if count == 0 && !is_first {
-            return Vec::new();
-        }
-        let token = self.token.next(Some(&Since::text(t, basis)));
-        if let Some(last) = answers.last_mut() {
-            last.resume_token = token;
-        }
-        for answer in &mut answers {
-            answer.basis = Some(basis.clone());
-        }
-        answers
+            answer
+        })
+        .collect();
+    if answers.is_empty() && is_first {
+        answers.push(WatchComplianceResponse::default());
     }
+    answers
 }
 
 /// Where a watch goes on.
@@ -389,4 +393,38 @@ fn too_many(what: &str, most: usize) -> Error {
         format!("Hay más de {most} ({what}): acote lo que sigue, o intente más tarde."),
         format!("There are more than {most} ({what}): watch less, or try later."),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(count: usize, state: &str) -> Items {
+        let verdict = |n: usize| Verdict {
+            name: format!("v{n:05}"),
+            obligation_state: state.into(),
+            ..Verdict::default()
+        };
+        let verdicts = (0..count).map(verdict);
+        verdicts
+            .map(|verdict| (verdict.name.clone(), Item::Verdict(Arc::new(verdict))))
+            .collect()
+    }
+
+    #[test]
+    fn a_difference_goes_out_in_batches() {
+        let sizes = |sent: &Items, now: &Items, is_first: bool| -> Vec<_> {
+            let answers = difference(sent, now, is_first);
+            answers.iter().map(|answer| (answer.verdicts.len(), answer.removed.len())).collect()
+        };
+        let (none, full, over) = (Items::new(), items(BATCH_MAX, "OPEN"), items(BATCH_MAX + 1, "OPEN"));
+        assert_eq!(sizes(&none, &full, true), [(BATCH_MAX, 0)]);
+        assert_eq!(sizes(&none, &over, true), [(BATCH_MAX, 0), (1, 0)]);
+        // Only what differs; and nothing at all is an answer only at first.
+        assert_eq!(sizes(&full, &over, false), [(1, 0)]);
+        assert_eq!(sizes(&over, &full, false), [(0, 1)]);
+        assert_eq!(sizes(&full, &items(BATCH_MAX, "OVERDUE"), false), [(BATCH_MAX, 0)]);
+        assert_eq!(sizes(&full, &full, false), []);
+        assert_eq!(sizes(&full, &full, true), [(0, 0)]);
+    }
 }

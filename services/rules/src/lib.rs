@@ -25,6 +25,7 @@ pub mod plan;
 pub mod record;
 pub mod remedy;
 pub mod scorecard;
+pub mod since;
 #[cfg(test)]
 mod world;
 
@@ -47,3 +48,4 @@ pub use plan::{
 pub use record::{Event, Recorded};
 pub use remedy::Remedy;
 pub use scorecard::{Discipline, Index, Part, Scope, Scorecard, Slice, Verdicts};
+pub use since::{action_since, obligation_since};

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use vigia_rules::{
     Action, ActionState, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Difference,
     Direction, Entry, Extension, Facts, Frequency, Index, Indicator, Interpolation, Milestone, Obligation, ObligationState, Period, Plan,
-    Point, Policy, Position, Reading, Report, Resolution, Role, Scope, Slice, Source, Timeliness, Value, Verdicts, Window, action, check,
-    extend, moves, obligation, obligations, review, submit, trajectory, waive,
+    Point, Policy, Position, Reading, Report, Resolution, Role, Scope, Slice, Source, Timeliness, Value, Verdicts, Window, action,
+    action_since, check, extend, moves, obligation, obligation_since, obligations, review, submit, trajectory, waive,
 };
 
 /// Assignments `a0` to `a3`; `a3` is co-responsible, in the canton 1701.
@@ -494,6 +494,29 @@ proptest! {
         prop_assert_eq!(sum, Difference::between(&index(from), &index(to)), "{:?} {:#?}", slice, parts);
         // Whatever moved was moved by something that lies between.
         prop_assert!(parts.iter().all(|part| from < part.at && part.at <= to));
+    }
+
+    #[test]
+    fn a_state_stands_since_the_instant_that_is_named(events in story(), hour in 0..HOURS, within in 0.0..1.0_f64) {
+        let facts = told(&events, true);
+        let t = at(hour);
+        let just_before = |t: Timestamp| t - SignedDuration::from_micros(1);
+        let between = |since: Timestamp| {
+            let span = t.duration_since(since).as_secs_f64() * within;
+            since + SignedDuration::from_secs_f64(span.floor())
+        };
+        for verdict in Verdicts::as_of(&facts, t).iter().flat_map(Verdicts::actions) {
+            let since = action_since(&facts, &verdict.action, t).expect("it began some time");
+            let state = |t: Timestamp| action(&facts, &verdict.action, t).map(|verdict| verdict.state);
+            prop_assert!(since <= t && state(just_before(since)) != Some(verdict.state));
+            prop_assert_eq!(state(between(since)), Some(verdict.state), "{} since {}, at {}", verdict.action, since, between(since));
+        }
+        for owed in obligations(&facts, t) {
+            let since = obligation_since(&facts, &owed.assignment, owed.period, t).expect("it began some time");
+            let state = |t: Timestamp| obligation(&facts, &owed.assignment, owed.period, t).map(|owed| owed.state);
+            prop_assert!(since <= t && state(just_before(since)) != Some(owed.state));
+            prop_assert_eq!(state(between(since)), Some(owed.state), "{:?} since {}, at {}", owed, since, between(since));
+        }
     }
 
     #[test]

@@ -575,3 +575,33 @@ async fn verdicts_are_listed_on_pages_that_agree() {
     let overdue = names.iter().filter(|(_, state)| state == "OVERDUE").count();
     assert_eq!(overdue, 2, "as of July, whenever the later pages are read: {names:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_watches_and_no_more() {
+    /// The named limit of compliance (`WATCHES_MAX`), over two connections: one carries 256 streams.
+    const WATCHES_MAX: usize = 500;
+    let mut play = Play::begin().await;
+    play.until("2026-04-16 10:00").await;
+    let address = play.stage.address().expect("in this process");
+    let mut watches = Vec::new();
+    for _ in 0..2 {
+        let channels = Channels::connect(&address).await.expect("connected");
+        let auditor = play.stage.cast.over(channels).of("auditor").expect("an auditor");
+        let auditor = ComplianceServiceClient::new(auditor);
+        for _ in 0..WATCHES_MAX / 2 {
+            let begun = Told::begin(auditor.clone(), watched(&[WatchKind::Scorecards], "", "")).await;
+            watches.push(begun.expect("a watch"));
+        }
+    }
+    let another = async || Told::begin(play.auditor(), watched(&[WatchKind::Scorecards], "", "")).await;
+    let status = another().await.err().expect("one too many");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+    // Whoever leaves makes room, as soon as the server has noticed.
+    watches.pop();
+    let room = async {
+        while another().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.expect("there is room");
+}

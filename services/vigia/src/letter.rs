@@ -41,7 +41,15 @@ pub fn page(plan: &Plan, verdict: &Verdict, basis: &Basis, zone: &TimeZone, lang
     } else {
         output::state_word_in(verdict.action_state().as_str_name(), lang).to_owned()
     };
-    heads.push((say("Dictamen", "Verdict"), state.to_uppercase()));
+    let since = verdict.since_time.as_ref().and_then(instant);
+    let since = since.map(|since| {
+        format!(
+            " ({} {})",
+            say("desde el", "since"),
+            zone.to_datetime(since).strftime("%Y-%m-%d %H:%M")
+        )
+    });
+    heads.push((say("Dictamen", "Verdict"), state.to_uppercase() + &since.unwrap_or_default()));
     if !is_obligation {
         let readings = [
             (say("estricta", "strict"), &verdict.strict),

@@ -334,3 +334,28 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_asked_for_or_explained() {
+        Cli::command().debug_assert();
+        let parsed = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        let explained = parsed("vigia verdict explain plans/p/actions/a --as-of 2026-01-01 --server localhost:1 -o json");
+        assert!(
+            matches!(&explained, Ok(Command::Verdict { command: Some(VerdictCommand::Explain { name, as_of: Some(_) }), access, .. })
+                if name == "plans/p/actions/a" && access.server == "localhost:1"),
+            "{explained:?}"
+        );
+        let asked = parsed("vigia verdict plans/p/actions/a --as-of 2026-01-01");
+        assert!(
+            matches!(&asked, Ok(Command::Verdict { command: None, name: Some(name), .. }) if name == "plans/p/actions/a"),
+            "{asked:?}"
+        );
+        assert!(parsed("vigia verdict").is_err() && parsed("vigia verdict explain").is_err());
+    }
+}

@@ -125,3 +125,30 @@ fn an_obligation_from_its_ground_to_its_answer() {
     told.push(said(&obligation(&journals, "x1", "2026-Q1", at("2026-05-07 10:00"))));
     insta::assert_snapshot!(told.join("\n"));
 }
+
+#[test]
+fn what_lies_too_far_apart_is_not_compared() {
+    // One past the limit: 20,001 entries, and the refusal names the field.
+    let mut journals = world();
+    let begin = at("2026-07-01 00:00");
+    journals.submit(begin, "x1/obligations/2026-Q2", 1, report(&[("I1", 1)]));
+    let (area, last) = journals.0.last().cloned().expect("an entry");
+    let entries = (1..=20_000).map(|n| {
+        let later = begin + jiff::SignedDuration::from_secs(n);
+        let entry = vigia_proto::journal::Entry {
+            position: last.position + n,
+            time: Some(vigia_platform::timestamp(later)),
+            ..last.clone()
+        };
+        (area, entry)
+    });
+    journals.0.extend(entries);
+    let memory = memory(&journals);
+    let compare = |from: Timestamp| {
+        memory.ask("siempre", at("2026-07-02 00:00"), |view| {
+            crate::comparison::check_distance(view, from)
+        })
+    };
+    assert!(compare(begin - jiff::SignedDuration::from_secs(1)).is_err());
+    assert!(compare(begin).is_ok());
+}

@@ -102,7 +102,10 @@ pub(crate) fn definition() -> p::PlanDefinition {
         indicators: vec![
             indicator("a1", "I1", "Promotoras formadas", p::Aggregation::Sum, 400),
             indicator("a1", "I2", "Cantones con promotoras", p::Aggregation::Cumulative, 40),
-            indicator("a2", "I1", "Servicios que aplican el protocolo", p::Aggregation::Latest, 20),
+            p::Indicator {
+                breakdown: vec!["province".into(), "disability".into()],
+                ..indicator("a2", "I1", "Servicios que aplican el protocolo", p::Aggregation::Latest, 20)
+            },
         ],
     }
 }
