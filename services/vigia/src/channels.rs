@@ -6,6 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -15,6 +16,13 @@ use tower::{Service, ServiceExt};
 use vigia_platform::Area;
 
 use crate::{cluster, lang::say, output::Usage};
+
+/// How long a server has to take the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often an open connection is asked whether it still stands, while a call waits.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// How long the answer to that may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A channel for each service. Clones share the connections.
 #[derive(Clone, Debug)]
@@ -48,7 +56,12 @@ impl Channels {
 }
 
 async fn connect(address: &str) -> Result<Channel> {
-    let channel = Channel::from_shared(cluster::url(address))?.connect().await;
+    // A line that has gone dead without a word is told from a slow answer by pings that nobody returns.
+    let endpoint = Channel::from_shared(cluster::url(address))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let channel = endpoint.connect().await;
     channel.with_context(|| {
         let unreachable = say("no se pudo hablar con el servidor", "the server could not be reached");
         format!("{unreachable} {address}")

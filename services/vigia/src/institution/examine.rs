@@ -22,7 +22,7 @@ use super::{
 use crate::{cluster, lang::say};
 
 /// Calls under way at a time: the server makes those that wait together durable at once, and no official's line is busy.
-const CALLS: usize = 8;
+pub const CALLS: usize = 8;
 
 /// How a report of the file stands with the server.
 #[derive(Clone, Debug)]
@@ -240,4 +240,60 @@ fn says_the_same(stored: &Report, given: &Report) -> bool {
         ..report.clone()
     };
     content(stored) == content(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::book::{Known, obligation_name};
+    use super::*;
+
+    fn owed(period: &str, state: ObligationState) -> (String, Obligation) {
+        let name = obligation_name("plans/p", "a", period);
+        let owed = Obligation {
+            name: name.clone(),
+            period: period.to_owned(),
+            state: state.into(),
+            ..Obligation::default()
+        };
+        (name, owed)
+    }
+
+    #[test]
+    fn last_quarters_file_is_told_apart_from_this_quarters() {
+        let mut filled = Filled::default();
+        filled.origin.obligations.push(Known {
+            name: obligation_name("plans/p", "a", "2026-Q1"),
+            version: 0,
+        });
+        let told = |states: [ObligationState; 2]| {
+            let [first, second] = states;
+            let owed = BTreeMap::from([owed("2026-Q1", first), owed("2026-Q2", second)]);
+            of_another_period(&filled, &owed).map(|fault| fault.to_string())
+        };
+        assert_snapshot!(
+            told([ObligationState::Validated, ObligationState::Open]).unwrap_or_default(),
+            @"la plantilla es de 2026-Q1, que ya está cerrado; lo que se debe ahora es 2026-Q2. Haga la de este período: vigia template --period 2026-Q2"
+        );
+        // Nothing else waits, or this one still does.
+        assert_eq!(told([ObligationState::Validated, ObligationState::NotOpen]), None);
+        assert_eq!(told([ObligationState::Returned, ObligationState::Open]), None);
+    }
+
+    #[test]
+    fn what_the_server_adds_to_a_report_makes_no_difference() {
+        let given = Report {
+            narrative: "n".to_owned(),
+            ..Report::default()
+        };
+        let stored = Report {
+            name: "r".to_owned(),
+            version: 1,
+            state: 2,
+            ..given.clone()
+        };
+        assert!(says_the_same(&stored, &given));
+        assert!(!says_the_same(&stored, &Report::default()));
+    }
 }

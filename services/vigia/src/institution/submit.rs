@@ -11,7 +11,7 @@ use vigia_proto::reporting::{ReportSubmitted, SubmitReportRequest};
 
 use super::{
     check::{finding_text, tell_faults},
-    examine::{Standing, bar, examine, faults},
+    examine::{CALLS, Standing, bar, examine, faults},
     fault::{Fault, told},
     filled::{Stated, filled},
     outcome::{Outcome, Receipt, Sent, write},
@@ -21,8 +21,6 @@ use super::{
 };
 use crate::{commands::Access, lang::say, output};
 
-/// Calls under way at a time.
-const CALLS: usize = 8;
 /// The space of the ids of our calls (UUIDv5): made once, at random, never to be changed.
 const IDS: Uuid = Uuid::from_u128(0x3f6d_9c1e_52b7_4a08_9e41_d7c0_2b6a_85f3);
 

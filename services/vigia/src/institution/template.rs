@@ -19,7 +19,7 @@ use super::{
     book::{Book, Known, Origin, keys},
     csv_names::{CsvPart, csv_path, is_csv},
     fault::told,
-    layout::Sheet,
+    layout::{ROWS_MAX, Sheet},
     obligations::{action_id, period_filter},
     server::Server,
     words, write,
@@ -95,6 +95,13 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         ..Origin::default()
     };
     let book = book(origin, &mut owed, &parts, &zone);
+    if let Some(sheet) = Sheet::ALL.into_iter().find(|sheet| book.rows(*sheet).len() > ROWS_MAX as usize) {
+        let (name, rows) = (sheet.name(), book.rows(sheet).len());
+        bail!(told(
+            format!("la hoja {name} tendría {rows} filas, y el límite es {ROWS_MAX}: pida un solo período con --period"),
+            format!("the sheet {name} would have {rows} rows, and the limit is {ROWS_MAX}: ask for one period with --period"),
+        ));
+    }
     let path = args.file.clone().unwrap_or_else(|| {
         let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
         let period = args.period.as_deref().unwrap_or("pendientes");
