@@ -146,6 +146,12 @@ impl Exact {
         self.0.is_positive()
     }
 
+    /// Numerator and denominator, where both fit.
+    #[must_use]
+    pub fn parts(&self) -> Option<(i128, i128)> {
+        Some((self.0.numer().to_i128()?, self.0.denom().to_i128()?))
+    }
+
     /// In units of 10⁻¹², rounded half up.
     fn trillionths(&self) -> BigInt {
         let scaled = &self.0 * BigRational::from_integer(BigInt::from(TRILLIONTHS));

@@ -1,11 +1,11 @@
 //! All scorecards of a plan as of an instant, rolled up from columns; equal to those of `vigia_rules::Verdicts`.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
-use vigia_rules::history::InForce;
+use vigia_rules::history::Version;
 use vigia_rules::{ActionId, ActionState, ComponentId, Decimal, Discipline, Exact, InstitutionId, Period, Reading, Rule, Scope, Scorecard};
 
 use super::Projection;
@@ -323,8 +323,10 @@ impl Board<'_> {
 
     fn delays(&self, table: &Table, rows: &[usize], late: &mut Delays, reviews: &mut Delays) {
         let question = &self.question;
+        let all_odd = question.odd(table);
         for &row in rows {
-            let odd: Vec<_> = question.odd_of(table, row);
+            let first = all_odd.partition_point(|place| place.row < row);
+            let odd = &all_odd[first..][..all_odd[first..].partition_point(|place| place.row == row)];
             for place in odd.iter().filter(|place| place.state.is_owed()) {
                 place.state.late_days.into_iter().for_each(|days| late.add(days));
                 place.state.review_days.into_iter().for_each(|days| reviews.add(days));
@@ -347,11 +349,7 @@ impl Board<'_> {
 
     /// The components that a table's action hangs on, by the last version that has it.
     fn above(&self, table: usize) -> &[ComponentId] {
-        let all = self.above.get_or_init(|| {
-            let tables = self.question.projection.tables.iter();
-            tables.map(|table| above(&self.question.plan, &table.action)).collect()
-        });
-        &all[table]
+        &self.above.get_or_init(|| all_above(&self.question))[table]
     }
 
     fn above_action(&self, action: &ActionId) -> &[ComponentId] {
@@ -362,18 +360,28 @@ impl Board<'_> {
     }
 }
 
-fn above(plan: &InForce<'_>, action: &ActionId) -> Vec<ComponentId> {
-    let mut above = Vec::new();
-    let Some((version, action)) = plan.last_with(action) else {
-        return above;
-    };
-    let mut next = Some(&action.component);
-    while let Some(id) = next.filter(|id| !above.contains(*id)) {
-        above.push(id.clone());
-        let component = version.plan.components.iter().find(|component| component.id == *id);
-        next = component.and_then(|component| component.parent.as_ref());
-    }
-    above
+/// Of each table's action the components above it, by the last version that has it.
+fn all_above(question: &Question<'_>) -> Vec<Vec<ComponentId>> {
+    let plan = &question.plan;
+    let mut parents_of: HashMap<*const Version, HashMap<&ComponentId, Option<&ComponentId>>> = HashMap::new();
+    let tables = question.projection.tables.iter();
+    let above = tables.map(|table| {
+        let Some((version, action)) = plan.last_with(&table.action) else {
+            return Vec::new();
+        };
+        let parents = parents_of.entry(std::ptr::from_ref(version)).or_insert_with(|| {
+            let components = version.plan.components.iter();
+            components.map(|component| (&component.id, component.parent.as_ref())).collect()
+        });
+        let mut above: Vec<ComponentId> = Vec::new();
+        let mut next = Some(&action.component);
+        while let Some(id) = next.filter(|id| !above.contains(*id)) {
+            above.push(id.clone());
+            next = parents.get(id).copied().flatten();
+        }
+        above
+    });
+    above.collect()
 }
 
 /// How many delays of so many whole days: a median without sorting.
@@ -423,9 +431,9 @@ impl Question<'_> {
     pub(super) fn components(&self, actions: &[Tally]) -> impl Iterator<Item = (ComponentId, Tally)> {
         let components = self.plan.plan().components.iter();
         let mut sums: BTreeMap<ComponentId, Tally> = components.map(|component| (component.id.clone(), Tally::default())).collect();
-        for (table, tally) in self.projection.tables.iter().zip(actions) {
-            for component in above(&self.plan, &table.action) {
-                if let Some(sum) = sums.get_mut(&component) {
+        for (above, tally) in all_above(self).iter().zip(actions) {
+            for component in above {
+                if let Some(sum) = sums.get_mut(component) {
                     *sum += *tally;
                 }
             }

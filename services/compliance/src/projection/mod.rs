@@ -9,7 +9,7 @@
 //!
 //! Question   what holds for an instant: the plan then, which periods are due       (question.rs)
 //!   ├─ tally     discipline: plain places counted, odd ones put right              (tally.rs, odd.rs)
-//!   ├─ verdict   state and readings of an action                                   (verdict.rs, values.rs)
+//!   ├─ verdict   state and readings of an action                    (verdict.rs, values.rs, fraction.rs)
 //!   └─ board     rolled up to plan, components, institutions, territories          (board.rs)
 //! ```
 //!
@@ -21,6 +21,7 @@
 //! ended owe nothing yet.
 
 mod board;
+mod fraction;
 mod instants;
 mod odd;
 mod question;
@@ -262,8 +263,9 @@ impl Projection {
             self.settle_existence(seat);
         }
         for &seat in &dirty {
-            let row = &self.tables[seat.table].rows[seat.row];
-            let irregular: Vec<_> = row.odd.iter().filter(|odd| odd.irregular).map(|odd| odd.period).collect();
+            let table = &self.tables[seat.table];
+            let odds = table.odds[table.odds_of(seat.row)].iter();
+            let irregular: Vec<_> = odds.filter(|odd| odd.irregular).map(|odd| odd.period).collect();
             for period in irregular {
                 self.absorb(seat, period);
             }
@@ -272,9 +274,7 @@ impl Projection {
             let terms = plan.periods();
             for &Seat { table, row } in &dirty {
                 let table = &mut self.tables[table];
-                if !table.rows[row].odd.is_empty() {
-                    odd::settle(&plan, &terms, table, row, &self.journal);
-                }
+                odd::settle(&plan, &terms, table, row, &self.journal);
                 table.rows[row].dirty = false;
             }
         }
@@ -303,9 +303,8 @@ impl Projection {
     }
 
     fn is_irregular(&self, seat: Seat, period: Period) -> bool {
-        let odd = &self.tables[seat.table].rows[seat.row].odd;
-        odd.binary_search_by_key(&period, |odd| odd.period)
-            .is_ok_and(|place| odd[place].irregular)
+        let table = &self.tables[seat.table];
+        table.find_odd(seat.row, period).is_ok_and(|at| table.odds[at].irregular)
     }
 
     /// Puts a plain report into the columns, if it fits.
@@ -421,19 +420,22 @@ impl Projection {
     /// The odd place of a row for a period, made if need be; the row is to be settled.
     fn odd(&mut self, seat: Seat, period: Period) -> &mut Odd {
         self.soil(seat);
-        let odd = &mut self.tables[seat.table].rows[seat.row].odd;
-        let place = odd.binary_search_by_key(&period, |odd| odd.period).unwrap_or_else(|place| {
+        let table = &mut self.tables[seat.table];
+        let at = table.find_odd(seat.row, period).unwrap_or_else(|at| {
             let new = Odd {
+                row: u32::try_from(seat.row).unwrap_or(NONE),
+                column: None,
                 period,
                 irregular: false,
                 first: Timestamp::MIN,
                 quiet: Timestamp::MAX,
+                correction: Tally::default(),
                 rest: None,
             };
-            odd.insert(place, new);
-            place
+            table.odds.insert(at, new);
+            at
         });
-        &mut odd[place]
+        &mut table.odds[at]
     }
 
     /// Marks an obligation whose course lies among the facts.
@@ -446,8 +448,7 @@ impl Projection {
 
     /// The columns of an odd place have changed.
     fn touch_odd(&mut self, seat: Seat, period: Period) {
-        let odd = &self.tables[seat.table].rows[seat.row].odd;
-        if odd.binary_search_by_key(&period, |odd| odd.period).is_ok() {
+        if self.tables[seat.table].find_odd(seat.row, period).is_ok() {
             self.soil(seat);
         }
     }
@@ -493,7 +494,6 @@ impl Projection {
                 is_contested: false,
                 is_withdrawn: false,
             },
-            odd: Vec::new(),
             dirty: false,
         };
         let seat = Seat {

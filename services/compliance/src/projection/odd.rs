@@ -8,6 +8,7 @@ use vigia_rules::{ObligationState, Report, Timeliness};
 
 use super::instants::Instants;
 use super::table::{NONE, Odd, Row, Table};
+use super::tally::{Tally, plain_place};
 
 /// How an obligation that is not plain stands as of an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,38 +166,47 @@ pub(super) fn report<'f>(facts: &'f Facts, row: &Row, odd: &Odd, state: &OddStat
 pub(super) fn settle(plan: &InForce<'_>, terms: &[Terms<'_>], table: &mut Table, row: usize, journal: &Instants) {
     let facts = plan.facts;
     let desk = table.rows[row].desk as usize;
-    let mut odds = std::mem::take(&mut table.rows[row].odd);
-    odds.retain_mut(|odd| {
-        let Some(made) = &facts.assignments[desk].made else { return true };
+    let Some(made) = &facts.assignments[desk].made else { return };
+    let of_row = table.odds_of(row);
+    for i in of_row.clone() {
+        let mut odd = table.odds[i].clone();
         let covering = facts.extensions.get(&odd.period).into_iter().flatten();
         let covering = covering.filter(|(_, extension)| covers(facts, &extension.cover, desk, &made.assignment));
-        let extended = covering.map(|(entry, _)| entry.recorded_at).collect::<Vec<_>>();
-        if !odd.irregular && extended.is_empty() {
-            return false;
-        }
+        let extended = covering.map(|(entry, _)| entry.recorded_at);
         let events = facts.assignments[desk].courses.get(&odd.period).into_iter().flatten();
         let mut recorded: Vec<_> = events.map(|(entry, _)| entry.recorded_at).chain(extended).collect();
-        odd.first = recorded.iter().copied().min().unwrap_or(Timestamp::MIN);
+        odd.first = recorded.iter().copied().min().unwrap_or(Timestamp::MAX);
         odd.quiet = Timestamp::MAX;
         odd.rest = None;
-        let Some(column) = terms.iter().position(|terms| terms.period == odd.period) else {
-            return true;
-        };
-        let terms = &terms[column];
-        let Some(owed) = Owed::of(plan, terms, desk) else { return true };
-        let at = table.at(row, column);
-        let positions = [table.sent(at).map_or(NONE, |sent| sent.position), table.judged[at]];
-        recorded.extend(
-            positions
-                .into_iter()
-                .filter(|position| *position != NONE)
-                .map(|position| journal.at(position)),
-        );
-        let by_time = [Some(terms.ends_at), Some(owed.opens_at), Some(owed.due.at), owed.answer_due_at()];
-        let quiet = recorded.into_iter().chain(by_time.into_iter().flatten()).max();
-        odd.quiet = quiet.unwrap_or(Timestamp::MAX);
-        odd.rest = OddState::at(plan, terms, odd.quiet, (table, row, Some(column)), odd, journal);
-        true
-    });
-    table.rows[row].odd = odds;
+        let column = terms.iter().position(|terms| terms.period == odd.period);
+        odd.column = column.and_then(|column| u16::try_from(column).ok());
+        let owed = column.and_then(|column| Some((column, Owed::of(plan, &terms[column], desk)?)));
+        if let Some((column, owed)) = owed {
+            let terms = &terms[column];
+            let at = table.at(row, column);
+            let positions = [table.sent(at).map_or(NONE, |sent| sent.position), table.judged[at]];
+            recorded.extend(
+                positions
+                    .into_iter()
+                    .filter(|position| *position != NONE)
+                    .map(|position| journal.at(position)),
+            );
+            let by_time = [Some(terms.ends_at), Some(owed.opens_at), Some(owed.due.at), owed.answer_due_at()];
+            let quiet = recorded.into_iter().chain(by_time.into_iter().flatten()).max();
+            odd.quiet = quiet.unwrap_or(Timestamp::MAX);
+            odd.rest = OddState::at(plan, terms, odd.quiet, (table, row, Some(column)), &odd, journal);
+            let rest = odd.rest.as_ref().map(Tally::of).unwrap_or_default();
+            odd.correction = rest - plain_place(table, row, column, journal.len());
+        }
+        table.odds[i] = odd;
+    }
+    // Nothing among the facts and no extension: plain again.
+    let mut place = 0;
+    let plain = |odd: &Odd| odd.first == Timestamp::MAX;
+    if table.odds[of_row.clone()].iter().any(plain) {
+        table.odds.retain(|odd| {
+            place += 1;
+            !(of_row.contains(&(place - 1)) && plain(odd))
+        });
+    }
 }

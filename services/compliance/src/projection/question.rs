@@ -9,6 +9,7 @@ use vigia_rules::history::{InForce, Terms};
 use super::Projection;
 use super::odd::OddState;
 use super::table::{Odd, Row, RowStanding, Table};
+use super::tally::sent_max;
 
 /// A question as of an instant.
 #[derive(Debug)]
@@ -85,9 +86,9 @@ impl<'p> Question<'p> {
         self.terms[period].due_at <= self.t
     }
 
-    /// The greatest word of `sent` that exists as of t: flags are its low bits.
+    /// The greatest word of `sent` that exists as of t.
     pub(super) fn sent_max(&self) -> u32 {
-        (self.seen << 2) | 3
+        sent_max(self.seen)
     }
 
     /// How an assignment stands as of t, if it was made by then.
@@ -104,22 +105,16 @@ impl<'p> Question<'p> {
 
     /// The odd places of a table for which the columns do not answer as of t, by row and period.
     pub(super) fn odd(&self, table: &'p Table) -> Vec<OddPlace<'p>> {
-        let rows = table.rows.iter().enumerate().filter(|(_, row)| !row.odd.is_empty());
-        rows.flat_map(|(row, _)| self.odd_of(table, row)).collect()
+        table.odds.iter().filter_map(|odd| self.odd_place(table, odd)).collect()
     }
 
-    /// Those of one row, by period.
-    pub(super) fn odd_of(&self, table: &'p Table, row: usize) -> Vec<OddPlace<'p>> {
-        let odd = table.rows[row].odd.iter();
-        // Odd places lie by period, as the question's periods do.
-        odd.filter_map(|odd| self.odd_place(table, row, odd)).collect()
-    }
-
-    fn odd_place(&self, table: &'p Table, row: usize, odd: &'p Odd) -> Option<OddPlace<'p>> {
+    /// An odd place, if it exists as of t and the columns do not answer for it then.
+    pub(super) fn odd_place(&self, table: &Table, odd: &'p Odd) -> Option<OddPlace<'p>> {
         if self.t < odd.first {
             return None;
         }
-        let column = self.projection.column_of.get(&odd.period).copied();
+        let row = odd.row as usize;
+        let column = odd.column.map(usize::from);
         let ended = column.filter(|column| *column < self.ended);
         if let (Some(period), Some(state), true) = (ended, odd.rest, odd.quiet <= self.t) {
             return Some(OddPlace { row, period, odd, state });

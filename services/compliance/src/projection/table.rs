@@ -19,6 +19,9 @@ use jiff::civil::Date;
 use vigia_rules::assignment::Standing;
 use vigia_rules::{ActionId, Decimal, IndicatorId, Period, Report, Role, Value};
 
+use super::odd::OddState;
+use super::tally::Tally;
+
 /// Nothing there: greater than every position.
 pub(super) const NONE: u32 = u32::MAX;
 /// No value stated. No plain value is so low.
@@ -41,6 +44,8 @@ pub(super) struct Table {
     /// How many periods.
     pub(super) width: usize,
     pub(super) rows: Vec<Row>,
+    /// The places that are not plain or whose due instant was moved, by row and period.
+    pub(super) odds: Vec<Odd>,
     pub(super) sent: Vec<u32>,
     pub(super) judged: Vec<u32>,
     pub(super) lag: Vec<u32>,
@@ -84,8 +89,6 @@ pub(super) struct Row {
     /// The place of the first of its line.
     pub(super) line: u32,
     pub(super) standing: RowStanding,
-    /// Its places that are not plain or whose due instant was moved, by period.
-    pub(super) odd: Vec<Odd>,
     /// Whether something was recorded since it was last settled.
     pub(super) dirty: bool,
 }
@@ -127,14 +130,19 @@ impl RowStanding {
 /// A place that the columns alone do not answer for.
 #[derive(Clone, Debug)]
 pub(super) struct Odd {
+    pub(super) row: u32,
+    /// Its period's column; none where the plan has no such period.
+    pub(super) column: Option<u16>,
     pub(super) period: Period,
     /// Its course lies among the facts, not in the columns.
     pub(super) irregular: bool,
     /// Before this, the columns do answer for it.
     pub(super) first: Timestamp,
-    /// From this on nothing changes any more by time alone, and `rest` holds.
+    /// From this on nothing changes any more by time alone, and what follows holds.
     pub(super) quiet: Timestamp,
-    pub(super) rest: Option<super::odd::OddState>,
+    /// What discipline counts, less what the columns count of it.
+    pub(super) correction: Tally,
+    pub(super) rest: Option<OddState>,
 }
 
 /// A plain submission as the columns hold it.
@@ -151,6 +159,7 @@ impl Table {
             action,
             width,
             rows: Vec::new(),
+            odds: Vec::new(),
             sent: Vec::new(),
             judged: Vec::new(),
             lag: Vec::new(),
@@ -160,6 +169,19 @@ impl Table {
             exists: Vec::new(),
             duties: vec![None; width],
         }
+    }
+
+    /// The odd places of a row.
+    pub(super) fn odds_of(&self, row: usize) -> std::ops::Range<usize> {
+        let first = self.odds.partition_point(|odd| (odd.row as usize) < row);
+        first..first + self.odds[first..].partition_point(|odd| odd.row as usize == row)
+    }
+
+    /// The odd place of a row for a period, or where it would lie.
+    pub(super) fn find_odd(&self, row: usize, period: Period) -> Result<usize, usize> {
+        let of_row = self.odds_of(row);
+        let found = self.odds[of_row.clone()].binary_search_by_key(&period, |odd| odd.period);
+        found.map(|at| of_row.start + at).map_err(|at| of_row.start + at)
     }
 
     /// Words of `exists` a row.
@@ -303,6 +325,7 @@ impl Table {
         let (width, rows) = (self.width, self.rows.len());
         let mut table = Self::new(self.action.clone(), from.len());
         table.rows.clone_from(&self.rows);
+        table.odds.clone_from(&self.odds);
         table.sent = moved(&self.sent, width, rows, from, NONE);
         table.judged = moved(&self.judged, width, rows, from, NONE);
         table.lag = moved(&self.lag, width, rows, from, 0);
@@ -329,12 +352,11 @@ impl Table {
             .slots
             .iter()
             .map(|slot| 8 * (slot.num.len() + slot.den.as_ref().map_or(0, Vec::len)));
-        let odd = self.rows.iter().map(|row| row.odd.len() * size_of::<Odd>());
         self.sent.len() * 16
             + self.exists.len() * 8
             + self.rows.len() * size_of::<Row>()
             + self.duties.len() * size_of::<Option<Duty>>()
+            + self.odds.len() * size_of::<Odd>()
             + slots.sum::<usize>()
-            + odd.sum::<usize>()
     }
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use vigia_rules::{ActionId, ComponentId, InstitutionId, ObligationState, TerritoryCode, Timeliness};
 
 use super::Projection;
-use super::question::{NotAsked, OddPlace, Question};
+use super::odd::OddState;
+use super::question::{NotAsked, Question};
 use super::table::{NONE, Table};
 
 /// Counts of obligations (VERDICTS, "Scorecard as of t"). Below 0 only on the way to an answer.
@@ -67,8 +68,7 @@ impl AddAssign for Tally {
 
 impl Tally {
     /// What one obligation counts.
-    pub(super) fn of(place: &OddPlace<'_>) -> Self {
-        let state = &place.state;
+    pub(super) fn of(state: &OddState) -> Self {
         let mut tally = Self {
             extended_after_due: i64::from(state.extended_after_due),
             waived_after_due: i64::from(state.waived_after_due),
@@ -107,6 +107,30 @@ fn count(sent: &[u32], judged: &[u32], sent_max: u32, judged_max: u32) -> [u32; 
     [received, on_time, validated, validated_on_time, nil]
 }
 
+/// What the columns count for a place that is due, as of a position.
+pub(super) fn plain_place(table: &Table, row: usize, column: usize, seen: u32) -> Tally {
+    if !table.exists(row, column) {
+        return Tally::default();
+    }
+    let at = table.at(row, column);
+    let [received, on_time, validated, validated_on_time, nil] =
+        count(&table.sent[at..=at], &table.judged[at..=at], sent_max(seen), seen).map(i64::from);
+    Tally {
+        owed: 1,
+        received,
+        on_time,
+        validated,
+        validated_on_time,
+        nil,
+        ..Tally::default()
+    }
+}
+
+/// The greatest word of `sent` that exists as of a position: flags are its low bits.
+pub(super) const fn sent_max(seen: u32) -> u32 {
+    (seen << 2) | 3
+}
+
 impl Question<'_> {
     /// The discipline of a row, as if all of it were plain.
     fn plain_row(&self, table: &Table, row: usize) -> Tally {
@@ -132,30 +156,23 @@ impl Question<'_> {
 
     /// What a place was counted as among the plain ones.
     fn plain_place(&self, table: &Table, row: usize, period: usize) -> Tally {
-        if period >= self.ended || !self.is_due(period) || !table.exists(row, period) {
+        if period >= self.ended || !self.is_due(period) {
             return Tally::default();
         }
-        let at = table.at(row, period);
-        let counts = count(&table.sent[at..=at], &table.judged[at..=at], self.sent_max(), self.seen);
-        let [received, on_time, validated, validated_on_time, nil] = counts.map(i64::from);
-        Tally {
-            owed: 1,
-            received,
-            on_time,
-            validated,
-            validated_on_time,
-            nil,
-            ..Tally::default()
-        }
+        plain_place(table, row, period, self.seen)
     }
 
     /// The discipline of every row of a table, in their order.
-    pub(super) fn tally_rows(&self, table: &Table, odd: &[OddPlace<'_>], mut each: impl FnMut(usize, Tally)) {
-        let mut odd = odd.iter().peekable();
+    pub(super) fn tally_rows(&self, table: &Table, mut each: impl FnMut(usize, Tally)) {
+        let mut odds = table.odds.iter().peekable();
         for row in 0..table.rows.len() {
             let mut tally = self.plain_row(table, row);
-            while let Some(place) = odd.next_if(|place| place.row == row) {
-                tally += Tally::of(place) - self.plain_place(table, row, place.period);
+            while let Some(odd) = odds.next_if(|odd| odd.row as usize == row) {
+                if odd.quiet <= self.t {
+                    tally += odd.correction;
+                } else if let Some(place) = self.odd_place(table, odd) {
+                    tally += Tally::of(&place.state) - self.plain_place(table, row, place.period);
+                }
             }
             each(row, tally);
         }
@@ -237,8 +254,7 @@ impl Tallies {
             let mut tallies = Self::sized(projection);
             for i in part {
                 let table = &projection.tables[i];
-                let odd = question.odd(table);
-                question.tally_rows(table, &odd, |row, tally| {
+                question.tally_rows(table, |row, tally| {
                     let row = &table.rows[row];
                     tallies.actions[i] += tally;
                     tallies.institutions[row.institution as usize] += tally;
@@ -294,9 +310,14 @@ impl Projection {
 
     /// The territories of all assignments, each with all that lies in it.
     fn by_territory<'a>(&'a self, own: &'a [Tally]) -> impl Iterator<Item = (TerritoryCode, Tally)> + 'a {
-        self.territories.all.iter().map(move |code| {
-            let within = self.territories.all.iter().zip(own).filter(|(other, _)| other.lies_in(code));
-            (code.clone(), within.map(|(_, tally)| *tally).fold(Tally::default(), Add::add))
-        })
+        let mut all = own.to_vec();
+        for (code, own) in self.territories.all.iter().zip(own) {
+            let text = code.as_str();
+            let parts = text.char_indices().skip(1).map(|(end, _)| &text[..end]);
+            for above in parts.filter_map(|part| self.territories.number_of.get(part)) {
+                all[*above as usize] += *own;
+            }
+        }
+        self.territories.all.iter().cloned().zip(all)
     }
 }

@@ -4,8 +4,9 @@
 use std::ops::RangeInclusive;
 
 use vigia_rules::obligation::stated;
-use vigia_rules::{Across, Aggregation, Direction, Exact, Indicator, Value, Window};
+use vigia_rules::{Across, Aggregation, Direction, Indicator, Value, Window};
 
+use super::fraction::Fraction;
 use super::odd;
 use super::table::{MISSING, ROWS_PER_SUM, Slot};
 use super::verdict::Case;
@@ -36,12 +37,12 @@ impl Total {
         self.den += other.den;
     }
 
-    fn sum(&self) -> Option<Exact> {
+    fn sum(&self) -> Option<Fraction> {
         match self {
             Self { count: 0, .. } => None,
-            Self { has_ratio: false, .. } => Some(Exact::from_millionths(self.num)),
+            Self { has_ratio: false, .. } => Some(Fraction::millionths(self.num)),
             Self { den, .. } if *den <= 0 => None,
-            Self { num, den, .. } => Exact::from_millionths(*num).divided_by(&Exact::from_millionths(*den)),
+            Self { num, den, .. } => Fraction::quotient(*num, *den),
         }
     }
 }
@@ -79,11 +80,11 @@ impl Stated {
         })
     }
 
-    fn quotient(self) -> Option<Exact> {
+    fn quotient(self) -> Option<Fraction> {
         if self.is_ratio && self.den <= 0 {
             return None;
         }
-        Exact::from_millionths(self.num).divided_by(&Exact::from_millionths(self.den))
+        Fraction::quotient(self.num, self.den)
     }
 }
 
@@ -91,7 +92,7 @@ impl Stated {
 #[derive(Debug)]
 pub(super) struct Series {
     totals: [Vec<Total>; 2],
-    greatest: [Vec<Option<Exact>>; 2],
+    greatest: [Vec<Option<Fraction>>; 2],
     /// Whether somebody was asked for a value and gave none that counts.
     lacks: [Vec<bool>; 2],
 }
@@ -161,7 +162,7 @@ impl Case<'_, '_> {
         if !is_max && indicator.aggregation != Aggregation::Sum {
             return series;
         }
-        match self.table.slot(&indicator.id) {
+        match self.slot_of(indicator) {
             Some(slot) if slot.den.is_some() => self.add_each(indicator, slot, &mut series, is_max),
             Some(slot) if is_max => self.greatest_numbers(indicator, slot, &mut series),
             Some(slot) => self.add_numbers(indicator, slot, &mut series),
@@ -229,7 +230,7 @@ impl Case<'_, '_> {
         for (greatest, found) in series.greatest.iter_mut().zip([received, validated]) {
             let exact = found
                 .iter()
-                .map(|&value| (value != MISSING).then(|| Exact::from_millionths(value.into())));
+                .map(|&value| (value != MISSING).then(|| Fraction::millionths(value.into())));
             *greatest = exact.collect();
         }
     }
@@ -270,7 +271,7 @@ impl Case<'_, '_> {
     }
 
     /// The value of an indicator at the end of a period.
-    pub(super) fn value(&self, indicator: &Indicator, series: &Series, p: usize, validated: bool) -> Option<Exact> {
+    pub(super) fn value(&self, indicator: &Indicator, series: &Series, p: usize, validated: bool) -> Option<Fraction> {
         let reading = usize::from(validated);
         match indicator.aggregation {
             Aggregation::Sum | Aggregation::Max => {
@@ -287,7 +288,7 @@ impl Case<'_, '_> {
                 }
                 let grows = indicator.direction == Direction::Increase && indicator.window == Window::Plan;
                 match indicator.baseline {
-                    Some(baseline) if grows && !total.has_ratio => Some(&total.sum()? + &baseline.value.into()),
+                    Some(baseline) if grows && !total.has_ratio => Some(total.sum()?.plus(&baseline.value.into())),
                     _ => total.sum(),
                 }
             }
@@ -296,7 +297,7 @@ impl Case<'_, '_> {
     }
 
     /// The latest value of each line, however old, added or averaged.
-    fn latest(&self, indicator: &Indicator, p: usize, validated: bool) -> Option<Exact> {
+    fn latest(&self, indicator: &Indicator, p: usize, validated: bool) -> Option<Fraction> {
         let (first, _) = self.span(indicator, p).into_inner();
         let latest_of = |row: usize| {
             let mut places = (first..=p).rev();
@@ -344,7 +345,7 @@ impl Case<'_, '_> {
             }
         }
         match indicator.across {
-            Across::Mean if !total.has_ratio => total.sum()?.divided_by(&Exact::from_int(total.count)),
+            Across::Mean if !total.has_ratio => total.sum()?.over(&Fraction::whole(total.count.into())),
             Across::Mean | Across::Sum => total.sum(),
         }
     }
@@ -368,7 +369,7 @@ impl Case<'_, '_> {
         } else {
             self.table.sent[at] <= self.question.sent_max()
         };
-        let slot = self.table.slot(&indicator.id).filter(|_| counts)?;
+        let slot = self.slot_of(indicator).filter(|_| counts)?;
         Stated::of_column(slot, at)
     }
 

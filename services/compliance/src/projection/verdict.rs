@@ -2,16 +2,16 @@
 //! findings.
 
 use jiff::civil::Date;
-use vigia_rules::indicator::{achievement, expected};
 use vigia_rules::plan::remaining_targets;
 use vigia_rules::{
-    Action, ActionState, Decimal, Direction, Exact, Indicator, Milestone, ObligationState, Reading, Role, Rule, Window, measurable,
+    Action, ActionState, Decimal, Direction, Indicator, Interpolation, Milestone, ObligationState, Reading, Role, Rule, Window, measurable,
 };
 
 use super::board::Judged;
+use super::fraction::Fraction;
 use super::odd;
 use super::question::{OddPlace, Question};
-use super::table::{RowStanding, Table};
+use super::table::{RowStanding, Slot, Table};
 use super::values::Series;
 
 /// An action with all that a verdict on it looks at.
@@ -22,10 +22,12 @@ pub(super) struct Case<'q, 'p> {
     action: &'p Action,
     /// The measurable ones.
     indicators: Vec<&'p Indicator>,
+    slots: Vec<Option<&'p Slot>>,
     standings: Vec<Option<RowStanding>>,
     leads: Vec<usize>,
     /// Whether another row is of the same line.
     shared: Vec<bool>,
+    has_odd: Vec<bool>,
 }
 
 /// How an obligation stands, as far as verdicts ask.
@@ -48,13 +50,13 @@ enum Strict {
     None,
     Zero,
     One,
-    Share(Option<Exact>),
+    Share(Option<Fraction>),
 }
 
 impl<'q, 'p> Case<'q, 'p> {
     pub(super) fn new(question: &'q Question<'p>, table: &'p Table, action: &'p Action) -> Self {
         let indicators = action.indicators.iter();
-        let indicators = indicators.filter(|indicator| measurable(action, indicator).is_ok()).collect();
+        let indicators: Vec<_> = indicators.filter(|indicator| measurable(action, indicator).is_ok()).collect();
         let standings: Vec<_> = table.rows.iter().map(|row| question.standing(row)).collect();
         let is_lead = |row: &usize| table.rows[*row].role == Role::Lead && standings[*row].is_some();
         let leads = (0..table.rows.len()).filter(is_lead).collect();
@@ -64,11 +66,16 @@ impl<'q, 'p> Case<'q, 'p> {
             let first = lines.partition_point(|line| *line < row.line);
             lines.get(first + 1) == Some(&row.line)
         };
+        let odd = question.odd(table);
+        let mut has_odd = vec![false; table.rows.len()];
+        odd.iter().for_each(|place| has_odd[place.row] = true);
         Self {
             question,
             table,
-            odd: question.odd(table),
+            odd,
+            has_odd,
             action,
+            slots: indicators.iter().map(|indicator| table.slot(&indicator.id)).collect(),
             indicators,
             leads,
             shared: table.rows.iter().map(is_shared).collect(),
@@ -111,7 +118,7 @@ impl<'q, 'p> Case<'q, 'p> {
                 Strict::None => None,
                 Strict::Zero => Some(Reading::ZERO),
                 Strict::One => Some(Reading::ONE),
-                Strict::Share(share) => share.as_ref().map(Reading::of),
+                Strict::Share(share) => share.as_ref().map(Fraction::reading),
             },
             observed,
             validated: looked_at.and_then(|q| self.reading(q, &series, true)),
@@ -153,7 +160,7 @@ impl<'q, 'p> Case<'q, 'p> {
             return (ActionState::NotYetDue, Rule::ByAchievement, Strict::None);
         };
         let policy = &self.question.plan.plan().policy;
-        let percent = &achieved * &Exact::from_int(100);
+        let percent = achieved.times(&Fraction::whole(100));
         let state = if percent >= policy.on_track_from.into() {
             ActionState::OnTrack
         } else if percent >= policy.at_risk_from.into() {
@@ -170,7 +177,7 @@ impl<'q, 'p> Case<'q, 'p> {
     }
 
     pub(super) fn odd_at(&self, row: usize, period: usize) -> Option<&OddPlace<'p>> {
-        if self.table.rows[row].odd.is_empty() {
+        if !self.has_odd[row] {
             return None;
         }
         let found = self.odd.binary_search_by_key(&(row, period), |place| (place.row, place.period));
@@ -238,7 +245,7 @@ impl<'q, 'p> Case<'q, 'p> {
 
     fn reading(&self, q: usize, series: &[Series], validated: bool) -> Option<Reading> {
         let last = (self.oldest(q)..=q).rev().find(|&p| self.is_reported(p, validated))?;
-        self.achievement(last, series, validated, false).as_ref().map(Reading::of)
+        self.achievement(last, series, validated, false).as_ref().map(Fraction::reading)
     }
 
     fn is_led(&self) -> bool {
@@ -301,7 +308,7 @@ impl<'q, 'p> Case<'q, 'p> {
         let targets = remaining_targets(self.action, indicator);
         let reaches = |at: usize, target: Decimal| {
             let value = self.value(indicator, series, at, false);
-            value.is_some_and(|value| indicator.is_better_or_equal(&value, &target.into()))
+            value.is_some_and(|value| is_better_or_equal(indicator, &value, &target.into()))
         };
         match indicator.window {
             Window::Plan => targets.last().is_some_and(|target| reaches(p, target.value)),
@@ -334,19 +341,19 @@ impl<'q, 'p> Case<'q, 'p> {
         })
     }
 
-    fn achievement(&self, p: usize, all_series: &[Series], validated: bool, missing_is_zero: bool) -> Option<Exact> {
+    fn achievement(&self, p: usize, all_series: &[Series], validated: bool, missing_is_zero: bool) -> Option<Fraction> {
         let policy = &self.question.plan.plan().policy;
-        let (mut sum, mut weight) = (Exact::zero(), Exact::zero());
-        let mut add = |part_weight: Decimal, part: &Exact| {
-            let part_weight = Exact::from(part_weight);
-            sum = &sum + &(&part_weight * part);
-            weight = &weight + &part_weight;
+        let (mut sum, mut weight) = (Fraction::ZERO, Fraction::ZERO);
+        let mut add = |part_weight: Decimal, part: &Fraction| {
+            let part_weight = Fraction::from(part_weight);
+            sum = sum.plus(&part_weight.times(part));
+            weight = weight.plus(&part_weight);
         };
         for (indicator, series) in self.indicators.iter().zip(all_series) {
             let value = self.value(indicator, series, p, validated);
             match value.zip(expected(self.action, indicator, policy.interpolation, self.day(p))) {
                 Some((value, expected)) => add(indicator.weight, &achievement(indicator, &expected, &value)),
-                None if missing_is_zero => add(indicator.weight, &Exact::zero()),
+                None if missing_is_zero => add(indicator.weight, &Fraction::ZERO),
                 None => {}
             }
         }
@@ -354,12 +361,18 @@ impl<'q, 'p> Case<'q, 'p> {
         let (mut due, mut done) = (0, 0);
         for milestone in self.action.milestones.iter().filter(|milestone| milestone.due <= day) {
             due += 1;
-            done += i64::from(self.is_done(milestone, p, validated));
+            done += i128::from(self.is_done(milestone, p, validated));
         }
-        if let Some(share) = Exact::from_int(done).divided_by(&Exact::from_int(due)) {
+        if let Some(share) = Fraction::quotient(done, due) {
             add(policy.milestones_weight, &share);
         }
-        sum.divided_by(&weight)
+        sum.over(&weight)
+    }
+
+    /// The column of an indicator's values.
+    pub(super) fn slot_of(&self, indicator: &Indicator) -> Option<&'p Slot> {
+        let place = self.indicators.iter().position(|known| std::ptr::eq(*known, indicator))?;
+        self.slots[place]
     }
 
     /// The rows whose values count for an indicator.
@@ -408,5 +421,74 @@ impl<'q, 'p> Case<'q, 'p> {
             .into_iter()
             .map(|institution| (institution, is_silent(institution)))
             .collect()
+    }
+}
+
+fn is_better_or_equal(indicator: &Indicator, value: &Fraction, mark: &Fraction) -> bool {
+    match indicator.direction {
+        Direction::Increase | Direction::AtLeast => value >= mark,
+        Direction::Decrease | Direction::AtMost => value <= mark,
+    }
+}
+
+/// From 0 to 1: how much of the expected a value achieves; as `vigia_rules::indicator::achievement`.
+fn achievement(indicator: &Indicator, expected: &Fraction, value: &Fraction) -> Fraction {
+    if is_better_or_equal(indicator, value, expected) {
+        return Fraction::ONE;
+    }
+    let share = match indicator.direction {
+        Direction::AtLeast => value.over(expected),
+        Direction::AtMost => expected.over(value),
+        Direction::Increase | Direction::Decrease => {
+            let baseline = match (indicator.window, indicator.baseline) {
+                (Window::Plan, Some(baseline)) => baseline.value.into(),
+                _ => Fraction::ZERO,
+            };
+            let asks_nothing = is_better_or_equal(indicator, &baseline, expected);
+            let way = expected.minus(&baseline);
+            (!asks_nothing).then(|| value.minus(&baseline).over(&way)).flatten()
+        }
+    };
+    share.unwrap_or(Fraction::ZERO).clamp(Fraction::ZERO, Fraction::ONE)
+}
+
+/// What is expected on a day of the action; as `vigia_rules::indicator::expected`.
+fn expected(action: &Action, indicator: &Indicator, interpolation: Interpolation, day: Date) -> Option<Fraction> {
+    let targets = remaining_targets(action, indicator);
+    let last = targets.last()?;
+    if matches!(indicator.direction, Direction::AtLeast | Direction::AtMost) {
+        let target = targets.iter().find(|target| target.on >= day).unwrap_or(last);
+        return Some(target.value.into());
+    }
+    let eve = action.start.yesterday().unwrap_or(action.start);
+    let (start, year) = match (indicator.window, indicator.baseline) {
+        (Window::Plan, Some(baseline)) => ((baseline.on.max(eve), baseline.value), None),
+        (Window::Plan, None) => ((eve, Decimal::ZERO), None),
+        (Window::Year, _) => {
+            let new_year = day.first_of_year();
+            let before = new_year.yesterday().unwrap_or(new_year);
+            ((before.max(eve), Decimal::ZERO), Some(day.year()))
+        }
+    };
+    let later = targets.iter().map(|target| (target.on, target.value));
+    let later = later.filter(|(on, _)| *on > start.0 && year.is_none_or(|year| on.year() == year));
+    // Targets lie by date: the last point reached, and the next.
+    let (mut from, mut to) = (start, None);
+    for point in later {
+        if point.0 <= day {
+            from = point;
+        } else {
+            to = to.or(Some(point));
+        }
+    }
+    let from_value = Fraction::from(from.1);
+    match to {
+        Some(to) if interpolation == Interpolation::Linear && from.0 <= day => {
+            let days = |a: Date, b: Date| i128::from(b.since(a).map_or(0, |span| span.get_days()));
+            let way = Fraction::from(to.1).minus(&from_value);
+            let part = Fraction::quotient(days(from.0, day), days(from.0, to.0)).unwrap_or(Fraction::ZERO);
+            Some(from_value.plus(&way.times(&part)))
+        }
+        _ => Some(from_value),
     }
 }
