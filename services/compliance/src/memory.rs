@@ -18,7 +18,7 @@ use vigia_proto::{
     assignments::{InstitutionSaved, TerritorySaved},
     journal::Entry,
     plans::{self as p, PlanDefinition},
-    reporting::ReportSubmitted,
+    reporting::{IndicatorValue, ReportSubmitted},
 };
 use vigia_rules::{ActionId, AssignmentId, IndicatorId, InstitutionId, Period, TerritoryCode};
 
@@ -84,7 +84,7 @@ impl Memory {
                     recorded_at: time,
                     position: entry.position,
                     claims: !report.values.is_empty() || !report.milestones.is_empty(),
-                    shows: !report.evidence.is_empty(),
+                    shows: !report.evidence.is_empty() || !report.evidence_links.is_empty(),
                     broken_down: broken_down(&report),
                 };
                 let key = obligation_name(obligation)?;
@@ -133,7 +133,8 @@ impl Memory {
 /// The dimensions by which each value is broken down.
 fn broken_down(report: &vigia_proto::reporting::Report) -> Vec<(IndicatorId, Vec<String>)> {
     let values = report.values.iter();
-    values.map(|value| (value.indicator.as_str().into(), Vec::new())).collect()
+    let dimensions = |value: &IndicatorValue| value.breakdowns.iter().map(|breakdown| breakdown.dimension.clone()).collect();
+    values.map(|value| (value.indicator.as_str().into(), dimensions(value))).collect()
 }
 
 /// A plan as it was as of an instant, with all that it takes to name things.
