@@ -336,12 +336,12 @@ impl Story {
             ("nil", discipline.nil.to_string()),
             ("waived_after_due", discipline.waived_after_due.to_string()),
             ("extended_after_due", discipline.extended_after_due.to_string()),
-            ("proposed", discipline.proposed.to_string()),
-            ("accepted", discipline.accepted.to_string()),
-            ("contested", discipline.contested.to_string()),
-            ("unanswered", discipline.unanswered.to_string()),
-            ("median_delay_late_days", days(discipline.median_delay_late_days)),
-            ("median_delay_review_days", days(discipline.median_delay_review_days)),
+            ("assignments_proposed", discipline.proposed.to_string()),
+            ("assignments_accepted", discipline.accepted.to_string()),
+            ("assignments_contested", discipline.contested.to_string()),
+            ("assignments_unanswered", discipline.unanswered.to_string()),
+            ("median_delay_days", days(discipline.median_delay_late_days)),
+            ("median_review_days", days(discipline.median_delay_review_days)),
         ]
     }
 }

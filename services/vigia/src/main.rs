@@ -348,7 +348,7 @@ mod tests {
         let explained = parsed("vigia verdict explain plans/p/actions/a --as-of 2026-01-01 --server localhost:1 -o json");
         assert!(
             matches!(&explained, Ok(Command::Verdict { command: Some(VerdictCommand::Explain { name, as_of: Some(_) }), access, .. })
-                if name == "plans/p/actions/a" && access.server == "localhost:1"),
+                if name == "plans/p/actions/a" && access.server.as_deref() == Some("localhost:1")),
             "{explained:?}"
         );
         let asked = parsed("vigia verdict plans/p/actions/a --as-of 2026-01-01");
