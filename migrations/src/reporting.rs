@@ -3,11 +3,11 @@
 use sea_orm_migration::{
     MigrationTrait,
     prelude::*,
-    schema::{binary, integer, string},
+    schema::{big_integer, binary, integer, string},
 };
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateReports)]
+    vec![Box::new(CreateReports), Box::new(CreateEvidence)]
 }
 
 struct CreateReports;
@@ -47,6 +47,34 @@ impl MigrationTrait for CreateReports {
                     .col("obligation")
                     .col("version")
                     .unique()
+                    .to_owned(),
+            )
+            .await
+    }
+}
+
+struct CreateEvidence;
+
+impl MigrationName for CreateEvidence {
+    fn name(&self) -> &'static str {
+        "m4002_create_evidence"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateEvidence {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("evidence")
+                    .col(string("institution"))
+                    .col(string("digest"))
+                    .col(big_integer("size_bytes"))
+                    .col(string("media_type"))
+                    .col(string("traces"))
+                    .col(big_integer("stored_at"))
+                    .primary_key(Index::create().col("institution").col("digest"))
                     .to_owned(),
             )
             .await

@@ -84,7 +84,7 @@ impl Memory {
                     recorded_at: time,
                     position: entry.position,
                     claims: !report.values.is_empty() || !report.milestones.is_empty(),
-                    shows: !report.evidence.is_empty(),
+                    shows: !report.evidence.is_empty() || !report.evidence_links.is_empty(),
                     broken_down: broken_down(event)?,
                 };
                 let key = obligation_name(obligation)?;

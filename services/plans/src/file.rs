@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use vigia_platform::{Faults, name::id_of_code};
 use vigia_proto::{
     plans::{
-        Across, Action, ActionKind, Aggregation, BudgetLine, CompliancePolicy, Component, DayCount, DayRange, Direction, Frequency,
-        Indicator, Interpolation, LegalBasis, Level, Milestone, Plan, PlanDefinition, ReportingCalendar, Target, Window,
+        Across, Action, ActionKind, Aggregation, BudgetLine, CompliancePolicy, Component, DayCount, DayRange, Direction, EvidenceMetadata,
+        Frequency, Indicator, Interpolation, LegalBasis, Level, Milestone, Plan, PlanDefinition, ReportingCalendar, Target, Window,
     },
     types::{Decimal, Provenance},
 };
@@ -28,6 +28,7 @@ pub(crate) const FREQUENCIES: [(&str, Frequency); 4] = [
     ("semiannual", Frequency::Semiannual),
     ("annual", Frequency::Annual),
 ];
+pub(crate) const METADATA: [(&str, EvidenceMetadata); 2] = [("refuse", EvidenceMetadata::Refuse), ("accept", EvidenceMetadata::Accept)];
 pub(crate) const COUNTS: [(&str, DayCount); 2] = [("calendar", DayCount::Calendar), ("working", DayCount::Working)];
 pub(crate) const INTERPOLATIONS: [(&str, Interpolation); 2] = [("linear", Interpolation::Linear), ("step", Interpolation::Step)];
 pub(crate) const KINDS: [(&str, ActionKind); 2] = [
@@ -297,6 +298,8 @@ pub(crate) fn read_calendar(reader: &mut Reader, node: &Node) -> (ReportingCalen
         holidays: reader.texts(&mut table, "holidays"),
         hour: reader.text(&mut table, "hour"),
         review_days: reader.whole(&mut table, "review_days").unwrap_or_default(),
+        head_submits: reader.flag(&mut table, "head_submits"),
+        evidence_metadata: reader.word(&mut table, "evidence_metadata", &METADATA).unwrap_or_default().into(),
     };
     (calendar, table.rest())
 }

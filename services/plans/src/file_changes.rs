@@ -119,7 +119,17 @@ fn plan_change(reader: &mut Reader, stored: &Plan, mut entries: Vec<(String, Nod
         "period" => Some(("", ["start", "end"].as_slice())),
         "reporting" => Some((
             "reporting.",
-            ["frequency", "due_days_after_period", "count", "holidays", "hour", "review_days"].as_slice(),
+            [
+                "frequency",
+                "due_days_after_period",
+                "count",
+                "holidays",
+                "hour",
+                "review_days",
+                "head_submits",
+                "evidence_metadata",
+            ]
+            .as_slice(),
         )),
         "compliance_policy" => Some((
             "compliance_policy.",

@@ -13,7 +13,7 @@ use vigia_proto::{
 
 use crate::{
     annotations::{self, FILE},
-    file::{ACROSS, AGGREGATIONS, COUNTS, DIRECTIONS, FREQUENCIES, INTERPOLATIONS, KINDS, WINDOWS},
+    file::{ACROSS, AGGREGATIONS, COUNTS, DIRECTIONS, FREQUENCIES, INTERPOLATIONS, KINDS, METADATA, WINDOWS},
     yaml::Node,
 };
 
@@ -199,6 +199,10 @@ fn write_calendar(calendar: &ReportingCalendar) -> Entries {
     if calendar.review_days != 0 {
         entries.put("review_days", Node::plain(calendar.review_days));
     }
+    if calendar.head_submits {
+        entries.put("head_submits", Node::plain(true));
+    }
+    entries.word("evidence_metadata", calendar.evidence_metadata, &METADATA);
     entries
 }
 

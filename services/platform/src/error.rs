@@ -6,7 +6,10 @@ use jiff::civil::Date;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use vigia_proto::{error::Reason, types::Decimal};
+use vigia_proto::{
+    error::{FieldViolation, Reason, Refusal},
+    types::Decimal,
+};
 
 use crate::db::NotWritten;
 
@@ -148,6 +151,39 @@ impl Error {
     pub fn reason(&self) -> Reason {
         self.0.reason
     }
+
+    /// Lists what is wrong, each with its path.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        self.0.faults.extend(faults.0);
+        self
+    }
+
+    /// What is wrong, each with its path.
+    pub fn faults(&self) -> &[Fault] {
+        &self.0.faults
+    }
+
+    /// The sentence in Spanish and in English.
+    pub fn texts(&self) -> (&str, &str) {
+        (&self.0.es, &self.0.en)
+    }
+
+    /// The same for one of many, whose others have answers of their own.
+    pub fn into_refusal(self) -> Refusal {
+        let violation = |fault: Fault| FieldViolation {
+            field: fault.path,
+            text_es: fault.es,
+            text_en: fault.en,
+        };
+        Refusal {
+            reason: self.0.reason.into(),
+            text_es: self.0.es,
+            text_en: self.0.en,
+            metadata: self.0.metadata,
+            field_violations: self.0.faults.into_iter().map(violation).collect(),
+        }
+    }
 }
 
 impl From<DbErr> for Error {
@@ -178,15 +214,24 @@ impl From<prost::DecodeError> for Error {
 fn code(reason: Reason) -> Code {
     use Reason as R;
     match reason {
-        R::InvalidFields | R::PageTokenInvalid | R::FilterInvalid | R::AnswerByPast => Code::InvalidArgument,
+        R::InvalidFields
+        | R::PageTokenInvalid
+        | R::FilterInvalid
+        | R::AnswerByPast
+        | R::EvidenceHashMismatch
+        | R::EvidenceTypeRefused
+        | R::EvidenceNamesPerson
+        | R::EvidenceSizeRefused
+        | R::ReadingReasonRequired
+        | R::BatchRefused => Code::InvalidArgument,
         R::Unauthenticated | R::CredentialsWrong => Code::Unauthenticated,
-        R::PermissionDenied | R::PersonRequired | R::SecondPersonRequired => Code::PermissionDenied,
+        R::PermissionDenied | R::PersonRequired | R::SecondPersonRequired | R::HeadRequired => Code::PermissionDenied,
         R::NotFound => Code::NotFound,
         R::AlreadyExists | R::RequestIdReused => Code::AlreadyExists,
-        R::EtagMismatch | R::RevisionBaseOutdated => Code::Aborted,
+        R::EtagMismatch | R::RevisionBaseOutdated | R::EvidenceOffsetWrong | R::EvidenceIncomplete => Code::Aborted,
         R::AsOfInFuture => Code::OutOfRange,
         R::GrantsStale | R::NotClosedYet | R::Unavailable => Code::Unavailable,
-        R::Overloaded => Code::ResourceExhausted,
+        R::Overloaded | R::EvidenceQuotaExceeded => Code::ResourceExhausted,
         R::Internal | R::Unspecified => Code::Internal,
         R::PeriodNotEnded
         | R::AlreadyValidated

@@ -45,6 +45,7 @@ pub struct PlanFacts {
     versions: Vec<DefinitionVersion>,
     assignments: Vec<Assignment>,
     indicative: HashSet<AssignmentId>,
+    evidence_named: Vec<EvidenceNamed>,
 }
 
 /// A whole plan as it is from an instant on, beside the rules' version of it.
@@ -53,6 +54,23 @@ struct DefinitionVersion {
     acts_from: Timestamp,
     recorded_at: Timestamp,
     definition: Arc<PlanDefinition>,
+}
+
+/// Evidence that a submitted report names: its bytes may follow within 24 hours of the receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidenceNamed {
+    /// Where the submission was recorded.
+    pub entry: Entry,
+    /// Whose report.
+    pub assignment: AssignmentId,
+    /// For when.
+    pub period: Period,
+    /// Which version.
+    pub version: u32,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Evidence, as resource name.
+    pub evidence: String,
 }
 
 impl PlanFacts {
@@ -86,6 +104,11 @@ impl PlanFacts {
         Ok(made)
     }
 
+    /// All evidence that submitted reports name, in the order of recording.
+    pub fn evidence_named(&self) -> &[EvidenceNamed] {
+        &self.evidence_named
+    }
+
     /// An indicator of an action, by its code, in the newest plan.
     pub fn indicator(&self, plan: &str, action: &ActionId, code: &str) -> Option<&p::Indicator> {
         let above = format!("plans/{plan}/actions/{action}/indicators/");
@@ -98,7 +121,10 @@ impl PlanFacts {
 
 /// The facts of all plans. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct SharedFacts(Arc<RwLock<HashMap<String, PlanFacts>>>);
+pub struct SharedFacts(Arc<RwLock<HashMap<String, PlanFacts>>>, Arc<RwLock<EvidenceStored>>);
+
+/// Evidence by resource name, then the institutions that have uploaded it, as resource names.
+type EvidenceStored = HashMap<String, HashMap<String, Entry>>;
 
 impl SharedFacts {
     /// Asks something of the facts of one plan; none where there is no such plan.
@@ -113,6 +139,31 @@ impl SharedFacts {
         plans
     }
 
+    /// Since when an institution has all bytes of evidence stored; none where it has not.
+    pub fn evidence_stored(&self, evidence: &str, institution: &str) -> Option<Entry> {
+        let stored = self.1.read().unwrap_or_else(PoisonError::into_inner);
+        stored.get(evidence)?.get(institution).copied()
+    }
+
+    fn take_evidence(&self, entry: &journal::Entry) -> Result<(), Error> {
+        let recorded_at = entry.time.as_ref().and_then(instant).ok_or_else(|| unreadable("time"))?;
+        let number = u64::try_from(entry.position).map_err(|_| unreadable("position"))?;
+        let at = Entry {
+            recorded_at,
+            position: Position {
+                source: Source::Reporting,
+                number,
+            },
+        };
+        let mut stored = self.1.write().unwrap_or_else(PoisonError::into_inner);
+        stored
+            .entry(entry.resource.clone())
+            .or_default()
+            .entry(entry.institution.clone())
+            .or_insert(at);
+        Ok(())
+    }
+
     /// Takes in an entry of the journal of plans, assignments or reporting. Entries that bear on no verdict are passed
     /// over; one that can't be read is refused: to go on without it would be a lie.
     pub fn take(&self, area: Area, entry: &journal::Entry) -> Result<(), Error> {
@@ -122,6 +173,9 @@ impl SharedFacts {
             Area::Reporting => Source::Reporting,
             Area::Identity | Area::Compliance => return Ok(()),
         };
+        if entry.event_type == "vigia.reporting.v1.EvidenceStored" {
+            return self.take_evidence(entry);
+        }
         let plan = entry.resource.strip_prefix("plans/").and_then(|rest| rest.split('/').next());
         let Some(plan) = plan.map(str::to_owned) else { return Ok(()) };
         let at = Entry {
@@ -175,9 +229,18 @@ impl SharedFacts {
                 Ok(())
             }
             "vigia.reporting.v1.ReportSubmitted" => {
-                facts
-                    .facts
-                    .report_submitted(at, report(&r::ReportSubmitted::decode(event)?.report.unwrap_or_default())?);
+                let wire = r::ReportSubmitted::decode(event)?.report.unwrap_or_default();
+                let report = report(&wire)?;
+                let names = wire.evidence.iter().chain(wire.evidence_links.iter().map(|link| &link.evidence));
+                facts.evidence_named.extend(names.map(|evidence| EvidenceNamed {
+                    entry: at,
+                    assignment: report.assignment.clone(),
+                    period: report.period,
+                    version: report.version,
+                    received_at: report.received_at,
+                    evidence: evidence.clone(),
+                }));
+                facts.facts.report_submitted(at, report);
                 Ok(())
             }
             "vigia.reporting.v1.ReportReviewed" => {
@@ -519,4 +582,58 @@ fn rules_indicator(wire: &p::Indicator) -> Result<Indicator, Error> {
         targets: wire.targets.iter().map(point).collect::<Result<_, _>>()?,
         ..default
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::timestamp;
+
+    #[test]
+    fn evidence_is_named_by_reports_and_stored_by_institutions() {
+        let facts = SharedFacts::default();
+        let time = |second: i64| Timestamp::from_second(second).expect("an instant");
+        let take = |position: i64, event_type: &str, resource: &str, institution: &str, event: Vec<u8>| {
+            let entry = journal::Entry {
+                position,
+                time: Some(timestamp(time(position))),
+                event_type: format!("vigia.reporting.v1.{event_type}"),
+                resource: resource.to_owned(),
+                institution: institution.to_owned(),
+                event,
+                ..journal::Entry::default()
+            };
+            facts.take(Area::Reporting, &entry).expect("an entry");
+        };
+        let obligation = "plans/p/assignments/a1/obligations/2026-Q1";
+        let report = r::Report {
+            name: format!("{obligation}/reports/2"),
+            receive_time: Some(timestamp(time(1))),
+            evidence: vec!["evidence/a".to_owned()],
+            evidence_links: vec![r::EvidenceLink {
+                evidence: "evidence/b".to_owned(),
+                ..r::EvidenceLink::default()
+            }],
+            ..r::Report::default()
+        };
+        let submitted = r::ReportSubmitted { report: Some(report) };
+        take(2, "ReportSubmitted", obligation, "institutions/msp", submitted.encode_to_vec());
+        take(3, "EvidenceStored", "evidence/b", "institutions/msp", Vec::new());
+        take(4, "EvidenceRead", "evidence/b", "institutions/msp", Vec::new());
+        take(5, "EvidenceStored", "evidence/b", "institutions/msp", Vec::new());
+        let named = facts.with_plan("p", |plan| {
+            let named = plan.evidence_named().iter();
+            named
+                .map(|named| (named.evidence.clone(), named.version, named.received_at))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(
+            named,
+            Some(vec![("evidence/a".to_owned(), 2, time(1)), ("evidence/b".to_owned(), 2, time(1))])
+        );
+        let stored = |evidence: &str, institution: &str| facts.evidence_stored(evidence, institution).map(|entry| entry.recorded_at);
+        assert_eq!(stored("evidence/b", "institutions/msp"), Some(time(3)), "the first time");
+        assert_eq!(stored("evidence/b", "institutions/mies"), None);
+        assert_eq!(stored("evidence/a", "institutions/msp"), None);
+    }
 }

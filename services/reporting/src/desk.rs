@@ -18,6 +18,7 @@ use crate::{
     kinds::Kinds,
     lines::{Lines, Plan},
     names::ObligationName,
+    record::Record,
     refusal::refused,
 };
 
@@ -33,6 +34,7 @@ pub(crate) struct Desk {
     follows: [Follow; 2],
     started_at: Timestamp,
     kinds: Arc<RwLock<Kinds>>,
+    record: Arc<RwLock<Record>>,
     /// Whether an entry of our own journal could not be read.
     broken: Arc<AtomicBool>,
 }
@@ -49,11 +51,14 @@ impl Desk {
             })
         });
         let (kinds, broken) = (Arc::<RwLock<Kinds>>::default(), Arc::new(AtomicBool::new(false)));
-        let (own, own_kinds, is_broken) = (facts.clone(), kinds.clone(), broken.clone());
+        let record = Arc::<RwLock<Record>>::default();
+        let (own, own_kinds, own_record, is_broken) = (facts.clone(), kinds.clone(), record.clone(), broken.clone());
         kit.db
             .follow_own(move |entry| {
                 let mut kinds = own_kinds.write().unwrap_or_else(PoisonError::into_inner);
-                if kinds.take(entry).and_then(|()| own.take(Area::Reporting, entry)).is_err() {
+                let mut record = own_record.write().unwrap_or_else(PoisonError::into_inner);
+                let taken = kinds.take(entry).and_then(|()| record.take(entry));
+                if taken.and_then(|()| own.take(Area::Reporting, entry)).is_err() {
                     is_broken.store(true, Ordering::Relaxed);
                 }
             })
@@ -69,6 +74,7 @@ impl Desk {
             follows,
             started_at,
             kinds,
+            record,
             broken,
         })
     }
@@ -86,12 +92,10 @@ impl Desk {
         Ok(())
     }
 
-    /// Asks something of one plan; none where nothing was ever assigned in it.
+    /// Asks something of one plan; none where there is none of that id.
     pub(crate) fn with_plan<T>(&self, id: &str, question: impl FnOnce(&Plan<'_>) -> T) -> Option<T> {
         let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
-        self.facts
-            .with_plan(id, |plan| lines.of(id, plan).map(|plan| question(&plan)))
-            .flatten()
+        self.facts.with_plan(id, |plan| question(&lines.of(id, plan)))
     }
 
     /// The ids of all plans, in order.
@@ -125,6 +129,11 @@ impl Desk {
     /// Which kinds of values were ever given.
     pub(crate) fn kinds(&self) -> RwLockReadGuard<'_, Kinds> {
         self.kinds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What our own journal says beside the facts.
+    pub(crate) fn record(&self) -> RwLockReadGuard<'_, Record> {
+        self.record.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a change that is decided by the facts: they hold all that was decided before it.

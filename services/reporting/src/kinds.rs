@@ -67,10 +67,12 @@ mod tests {
         let number = |indicator: &str| IndicatorValue {
             indicator: indicator.to_owned(),
             value: Some(Value::Number(Decimal { value: "1".to_owned() })),
+            ..IndicatorValue::default()
         };
         let ratio = |indicator: &str| IndicatorValue {
             indicator: indicator.to_owned(),
             value: Some(Value::Ratio(Ratio::default())),
+            ..IndicatorValue::default()
         };
         let mut kinds = Kinds::default();
         kinds.add("p", &[number("I1"), ratio("I2")]);

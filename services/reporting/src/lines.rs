@@ -11,6 +11,7 @@ use vigia_platform::{Error, facts::PlanFacts, name::split};
 use vigia_proto::{
     assignments::{Assignment, AssignmentHandedOver, AssignmentProposed},
     journal::Entry,
+    plans::{PlanDefinition, ReportingCalendar},
     reporting::extension::Covers,
 };
 use vigia_rules::{self as rules, AssignmentId, Obligation, Period};
@@ -83,13 +84,14 @@ impl Lines {
         Ok(())
     }
 
-    /// A plan with its lines; none where nobody was ever assigned anything in it.
-    pub(crate) fn of<'a>(&'a self, id: &str, plan: &'a PlanFacts) -> Option<Plan<'a>> {
-        Some(Plan {
+    /// A plan with its lines.
+    pub(crate) fn of<'a>(&'a self, id: &str, plan: &'a PlanFacts) -> Plan<'a> {
+        static NOBODY: BTreeMap<String, Seat> = BTreeMap::new();
+        Plan {
             known: plan,
             facts: &plan.facts,
-            seats: self.0.get(id)?,
-        })
+            seats: self.0.get(id).unwrap_or(&NOBODY),
+        }
     }
 }
 
@@ -153,6 +155,16 @@ impl<'a> Plan<'a> {
             .filter_map(move |period| rules::obligation(self.facts, &id, period, t))
     }
 
+    /// The plan with its texts as it is in force at `t`; as it will be, as long as it is not.
+    pub(crate) fn definition_at(&self, t: Timestamp) -> &'a PlanDefinition {
+        self.known.definition_at(t).unwrap_or(&self.known.definition)
+    }
+
+    /// How reports are handed in at `t`.
+    pub(crate) fn reporting_at(&self, t: Timestamp) -> Option<&'a ReportingCalendar> {
+        self.definition_at(t).plan.as_ref()?.reporting.as_ref()
+    }
+
     /// An action as the plan that is in force at `t` has it; `name` is a resource name.
     pub(crate) fn action_at(&self, name: &str, t: Timestamp) -> Option<&'a rules::Action> {
         let (_, plan) = self.facts.plan_versions().filter(|(acts_from, _)| *acts_from <= t).last()?;
@@ -203,7 +215,7 @@ mod tests {
         };
         lines.take(&entry("AssignmentHandedOver", &handed)).expect("an entry");
         let facts = PlanFacts::default();
-        let plan = lines.of("p", &facts).expect("a plan");
+        let plan = lines.of("p", &facts);
         assert_eq!(plan.answerable("a1").collect::<Vec<_>>(), ["institutions/old", "institutions/new"]);
         assert_eq!(plan.answerable("a2").collect::<Vec<_>>(), ["institutions/new"]);
         assert_eq!(plan.line_back("a2").collect::<Vec<_>>(), ["a2", "a1"]);

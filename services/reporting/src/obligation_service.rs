@@ -8,12 +8,14 @@ use vigia_proto::{
     reporting::{
         Extension, ExtensionGranted, GetObligationRequest, GetObligationResponse, GetObligationTimelineRequest,
         GetObligationTimelineResponse, GrantExtensionRequest, GrantExtensionResponse, ListObligationsRequest, ListObligationsResponse,
-        ObligationWaived, WaiveObligationRequest, WaiveObligationResponse, extension::Covers, obligation_service_server::ObligationService,
+        ObligationWaived, PreviewCalendarRequest, PreviewCalendarResponse, WaiveObligationRequest, WaiveObligationResponse,
+        extension::Covers, obligation_service_server::ObligationService,
     },
 };
 use vigia_rules::{self as rules, Obligation};
 
 use crate::{
+    calendar,
     desk::Desk,
     lines::Plan,
     names::{ObligationName, wrong},
@@ -127,6 +129,19 @@ impl ObligationService for Obligations {
         Ok(Response::new(GetObligationTimelineResponse { events }))
     }
 
+    async fn preview_calendar(&self, request: Request<PreviewCalendarRequest>) -> Result<Response<PreviewCalendarResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let page = Page::parse(
+            &caller,
+            request.page_size,
+            &request.page_token,
+            &[&request.parent, &request.institution],
+        )?;
+        self.desk.ready().await?;
+        Ok(Response::new(calendar::answer(&self.desk, &caller, &request, &page)?))
+    }
+
     async fn grant_extension(&self, request: Request<GrantExtensionRequest>) -> Result<Response<GrantExtensionResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
@@ -201,7 +216,7 @@ impl ObligationService for Obligations {
 
 /// The key by which a list is ordered and paged: due instant, then name. The instant is shifted so that it is never
 /// below 0, and padded so that texts are ordered as numbers are.
-fn key(plan: &str, owed: &Obligation) -> String {
+pub(crate) fn key(plan: &str, owed: &Obligation) -> String {
     let shifted = i128::from(micros(owed.due_at)) - i128::from(i64::MIN);
     format!("{shifted:020} {}", wire::name(plan, owed))
 }

@@ -60,6 +60,16 @@ pub(crate) fn refused(refused: Refused, name: &ObligationName) -> Error {
     Error::refused(reason, es, en).with("obligation", obligation)
 }
 
+/// Submitted by a reporter, where the plan leaves that to the head.
+pub(crate) fn head_required(name: &ObligationName) -> Error {
+    Error::refused(
+        Reason::HeadRequired,
+        "En este plan presenta los reportes la máxima autoridad: guárdelo como borrador y pídale que lo presente.",
+        "In this plan the head of the institution submits reports: keep it as a draft and ask for its submission.",
+    )
+    .with("obligation", name.to_string())
+}
+
 /// Sent before the end of the day from which it may be.
 pub(crate) fn period_not_ended(name: &ObligationName, opens_at: jiff::Timestamp) -> Error {
     Error::refused(

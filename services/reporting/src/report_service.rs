@@ -6,15 +6,18 @@ use tonic::{Request, Response, Status};
 use vigia_platform::{CallKey, Caller, Error, Page, Scope, check_etag, etag};
 use vigia_proto::reporting::{
     CreateReportRequest, CreateReportResponse, DeleteReportRequest, DeleteReportResponse, GetReportRequest, GetReportResponse,
-    ListReportsRequest, ListReportsResponse, Report, ReportState, ReviewReportRequest, ReviewReportResponse, SubmitReportRequest,
-    SubmitReportResponse, UpdateReportRequest, UpdateReportResponse, report_service_server::ReportService,
+    ListReportsRequest, ListReportsResponse, Report, ReportState, ReviewReportRequest, ReviewReportResponse, SubmitReportBatchRequest,
+    SubmitReportBatchResponse, SubmitReportRequest, SubmitReportResponse, UpdateReportRequest, UpdateReportResponse,
+    report_service_server::ReportService,
 };
 
 use crate::{
+    batch,
     desk::Desk,
     entities::{report, report_draft},
+    links,
     names::{ObligationName, ReportName},
-    requests::{merge, parse_decision},
+    requests::{merge, numbered, parse_decision},
     submission::{self, Content, Judgement, Submission},
     writer::{What, Writer},
 };
@@ -131,12 +134,20 @@ impl ReportService for Reports {
             };
             let submitted = submission.decide(&self.desk, &caller, draft.as_ref(), t)?;
             return Ok(Response::new(SubmitReportResponse {
-                report: submitted.event.report,
+                report: Some(submitted.report),
                 findings: submitted.findings,
                 ..SubmitReportResponse::default()
             }));
         };
         self.writer.write(caller, key, What::Submit(submission)).await
+    }
+
+    async fn submit_report_batch(&self, request: Request<SubmitReportBatchRequest>) -> Result<Response<SubmitReportBatchResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let (desk, request) = (self.desk.clone(), request.into_inner());
+        // In a task of its own: a client that goes away in the middle must not stop what is half written.
+        let written = tokio::spawn(async move { batch::submit(&desk, &caller, request).await });
+        written.await.map_err(|cause| Error::internal(&cause))?
     }
 
     async fn get_report(&self, request: Request<GetReportRequest>) -> Result<Response<GetReportResponse>, Status> {
@@ -153,7 +164,13 @@ impl ReportService for Reports {
             None if may_see_drafts(&caller) => stored_draft(db, &name).await?.0,
             None => return Err(Error::not_found(name.to_string()).into()),
         };
-        Ok(Response::new(GetReportResponse { report: Some(report) }))
+        let reviews = links::reviews(db, &name.obligation).await?;
+        let lacks = submission::evidence_lacks(&self.desk, &caller, &name.obligation, &report)?;
+        Ok(Response::new(GetReportResponse {
+            reviews: reviews.into_iter().filter(|review| review.report == name.to_string()).collect(),
+            findings: lacks,
+            report: Some(report),
+        }))
     }
 
     async fn list_reports(&self, request: Request<ListReportsRequest>) -> Result<Response<ListReportsResponse>, Status> {
@@ -206,6 +223,16 @@ impl ReportService for Reports {
         self.desk.owed(&caller, &name.obligation, caller.received_at())?;
         let decision = parse_decision(&request)?;
         let key = CallKey::of(&caller, &request.request_id, &request)?;
+        let mut request = request;
+        if !request.observations.is_empty() {
+            let judged = report::Entity::find_by_id(name.to_string()).one(self.desk.kit.db.read(&caller));
+            let judged = judged
+                .await
+                .map_err(Error::from)?
+                .map(|row| Report::decode(row.definition.as_slice()));
+            let judged = judged.transpose().map_err(Error::from)?;
+            request.observations = numbered(&request.observations, name.version.unwrap_or_default(), judged.as_ref())?;
+        }
         let judgement = Judgement { name, decision, request };
         self.writer.write(caller, key, What::Review(judgement)).await
     }

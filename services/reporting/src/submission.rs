@@ -4,21 +4,28 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use vigia_platform::{Caller, Error, check_etag, timestamp};
-use vigia_proto::reporting::{Finding, IndicatorValue, Report, ReportReviewed, ReportState, ReportSubmitted, Review, ReviewReportRequest};
+use vigia_platform::{Caller, Error, check_etag, clock::instant, timestamp};
+use vigia_proto::{
+    identity::Role,
+    reporting::{Finding, IndicatorValue, Report, ReportReviewed, ReportState, ReportSubmitted, Review, ReviewReportRequest, Spending},
+};
 use vigia_rules::{
-    self as rules, Period, Refused,
-    obligation::{ValueRefused, check_values},
+    self as rules, Exact, Period, Refused,
+    obligation::{ValueRefused, check_values, stated_before},
 };
 
 use crate::{
     content::{self, Asked},
     desk::Desk,
     entities::report_draft,
+    findings::{self, Known},
     kinds::Kinds,
     lines::Plan,
+    links,
     names::{ObligationName, ReportName},
-    refusal::{period_not_ended, refused},
+    record::Record,
+    refusal::{head_required, period_not_ended, refused},
+    texts,
 };
 
 /// A report that is sent.
@@ -40,9 +47,13 @@ pub(crate) enum Content {
 /// What becomes of a submission.
 #[derive(Debug)]
 pub(crate) struct Submitted {
+    pub(crate) report: Report,
+    /// What the journal gets of it.
     pub(crate) event: ReportSubmitted,
     pub(crate) findings: Vec<Finding>,
     pub(crate) institution: String,
+    /// The action, by plan and id.
+    pub(crate) action: (String, String),
 }
 
 /// A review that is given.
@@ -59,9 +70,6 @@ pub(crate) struct Reviewed {
     pub(crate) event: ReportReviewed,
     pub(crate) institution: String,
 }
-
-/// Values that the line of an obligation gave before: by indicator, the latest before its period.
-type Before = BTreeMap<String, (Period, rules::Value)>;
 
 impl Submission {
     /// The report as it is recorded at `now`, or why it is refused. `draft` is the obligation's, where that is sent.
@@ -84,20 +92,18 @@ impl Submission {
                 &stored
             }
         };
-        let kinds = desk.kinds();
+        let (kinds, record) = (desk.kinds(), desk.record());
         desk.ask(caller, name, |plan| {
-            let accepted = rules::submit(plan.facts, &name.assignment, name.period, now).map_err(|refusal| refused(refusal, name))?;
-            // The report is recorded a moment after it is received, perhaps beyond a midnight: the receipt counts.
-            if caller.received_at() < accepted.opens_at {
-                return Err(period_not_ended(name, accepted.opens_at));
-            }
-            let asked = asked(plan, name, now);
-            let (content, faults) = content::check(given, &asked, |value| is_mixed(plan, name, value, &kinds, now));
+            let accepted = accepted(plan, caller, name, now)?;
+            let asked = asked(plan, name, &record, now);
+            let (content, mut faults) = content::check(given, &asked, |value| is_mixed(plan, name, value, &kinds, now));
+            let known = known(plan, name, &content, &asked, &record, now);
+            findings::check_traces(&mut faults, &content, &asked, &known);
             faults.done()?;
-            let findings = content::findings(&content, &asked, &before(plan, name, &content, &asked, now));
+            let findings = findings::findings(&content, &asked, &known);
             // The rules answer with the obligation as it is after the submission: what comes next is one more than this.
             let version = accepted.next_version.saturating_sub(1);
-            let report = Report {
+            let mut report = Report {
                 name: ReportName::version(name, version).to_string(),
                 state: ReportState::Submitted.into(),
                 version: i32::try_from(version).unwrap_or(i32::MAX),
@@ -105,9 +111,13 @@ impl Submission {
                 ..content
             };
             Ok(Submitted {
-                event: ReportSubmitted { report: Some(report) },
+                event: ReportSubmitted {
+                    report: Some(texts::seal(&mut report)?),
+                },
+                report,
                 findings,
                 institution: format!("institutions/{}", accepted.institution),
+                action: (name.plan.clone(), accepted.action.to_string()),
             })
         })
     }
@@ -138,6 +148,8 @@ impl Judgement {
             observation: request.observation.clone(),
             review_time: Some(timestamp(now)),
             reviewer: caller.principal().to_owned(),
+            observations: request.observations.clone(),
+            attachments: request.attachments.clone(),
         };
         Ok(Reviewed {
             event: ReportReviewed { review: Some(review) },
@@ -148,20 +160,112 @@ impl Judgement {
 
 /// The content of a draft in canonical form, or all that is wrong with it.
 pub(crate) fn checked(desk: &Desk, caller: &Caller, name: &ObligationName, given: &Report, t: Timestamp) -> Result<Report, Error> {
-    let kinds = desk.kinds();
+    let (kinds, record) = (desk.kinds(), desk.record());
     desk.ask(caller, name, |plan| {
-        let (content, faults) = content::check(given, &asked(plan, name, t), |value| is_mixed(plan, name, value, &kinds, t));
+        let asked = asked(plan, name, &record, t);
+        let (content, faults) = content::check(given, &asked, |value| is_mixed(plan, name, value, &kinds, t));
         faults.done().map(|()| content)
     })
 }
 
-/// What the plan in force at `t` asks for in an obligation's action; nothing where the action is unknown.
-fn asked<'a>(plan: &Plan<'a>, name: &ObligationName, t: Timestamp) -> Asked<'a> {
+/// What the evidence of a report lacks as of now.
+pub(crate) fn evidence_lacks(desk: &Desk, caller: &Caller, name: &ObligationName, report: &Report) -> Result<Vec<Finding>, Error> {
+    let record = desk.record();
+    let received_at = report.receive_time.as_ref().and_then(instant);
+    desk.ask(caller, name, |plan| {
+        let stored = stored(plan, name, report, &record);
+        let since = received_at.map(|received_at| (caller.received_at(), received_at));
+        Ok(findings::of_evidence(report, &stored, since))
+    })
+}
+
+/// The obligation as a submission received now would leave it, if the rules let it pass and the caller is one who may.
+fn accepted(plan: &Plan<'_>, caller: &Caller, name: &ObligationName, now: Timestamp) -> Result<rules::Obligation, Error> {
+    let accepted = rules::submit(plan.facts, &name.assignment, name.period, now).map_err(|refusal| refused(refusal, name))?;
+    // The report is recorded a moment after it is received, perhaps beyond a midnight: the receipt counts.
+    if caller.received_at() < accepted.opens_at {
+        return Err(period_not_ended(name, accepted.opens_at));
+    }
+    if plan.reporting_at(now).is_some_and(|reporting| reporting.head_submits) {
+        let heads = caller.grants().iter().filter(|grant| grant.role() == Role::Head);
+        let is_head = plan
+            .answerable(name.assignment.as_str())
+            .any(|institution| heads.clone().any(|grant| grant.scope == institution));
+        if !is_head {
+            return Err(head_required(name));
+        }
+    }
+    Ok(accepted)
+}
+
+/// What the plan in force at `t` asks for in an obligation's action, and what was observed; nothing where the action is
+/// unknown.
+fn asked<'a>(plan: &Plan<'a>, name: &ObligationName, record: &'a Record, t: Timestamp) -> Asked<'a> {
     let action = plan
         .seat(name.assignment.as_str())
         .map(|seat| seat.action.as_str())
         .unwrap_or_default();
-    Asked::of(plan.action_at(action, t), &plan.known.definition, action)
+    let in_force = plan.facts.plan_versions().filter(|(acts_from, _)| *acts_from <= t).last();
+    let mut asked = Asked::of(plan.action_at(action, t), plan.definition_at(t), action, name.period);
+    asked.today = in_force.map(|(_, plan)| plan.calendar.day_of(t));
+    asked.observations = record.observations(&name.to_string());
+    asked
+}
+
+/// What is known beside a report.
+fn known(plan: &Plan<'_>, name: &ObligationName, content: &Report, asked: &Asked<'_>, record: &Record, t: Timestamp) -> Known {
+    let is_budgeted = |spent: &Spending| asked.budget.contains_key(spent.classifier.as_str());
+    let mut spent = BTreeMap::new();
+    if content.spending.iter().any(is_budgeted) {
+        for line in standing_in_year(plan, name, t).iter().flat_map(|report| record.spending(report)) {
+            let accrued = line
+                .accrued
+                .as_ref()
+                .and_then(|accrued| accrued.value.parse::<rules::Decimal>().ok());
+            let sum = spent.entry(line.classifier.clone()).or_insert_with(Exact::zero);
+            *sum = &*sum + &accrued.map_or_else(Exact::zero, Exact::from);
+        }
+    }
+    let before = if content.values.is_empty() {
+        BTreeMap::new()
+    } else {
+        stated_before(plan.facts, &name.assignment, name.period, t)
+    };
+    Known {
+        before,
+        spent,
+        stored: stored(plan, name, content, record),
+    }
+}
+
+/// The evidence of a report that is here for its obligation, with what in it could identify a person.
+fn stored(plan: &Plan<'_>, name: &ObligationName, content: &Report, record: &Record) -> BTreeMap<String, Vec<String>> {
+    let here = links::links(content).filter_map(|link| {
+        let traces = record.traces(&link.evidence, plan.answerable(name.assignment.as_str()))?.to_vec();
+        Some((link.evidence, traces))
+    });
+    here.collect()
+}
+
+/// Names of the reports that stand for earlier periods of the same year, of the whole line.
+fn standing_in_year(plan: &Plan<'_>, name: &ObligationName, t: Timestamp) -> Vec<String> {
+    let year = |period: Period| period.last_day().year();
+    let earlier = plan
+        .periods()
+        .into_iter()
+        .filter(|period| *period < name.period && year(*period) == year(name.period));
+    let mut names = Vec::new();
+    for period in earlier {
+        for id in plan.line_back(name.assignment.as_str()) {
+            if let Some(version) = rules::obligation(plan.facts, &id.into(), period, t).and_then(|owed| owed.version) {
+                names.push(format!(
+                    "plans/{}/assignments/{id}/obligations/{period}/reports/{version}",
+                    name.plan
+                ));
+            }
+        }
+    }
+    names
 }
 
 /// Whether other reports on the action give another kind of value.
@@ -172,24 +276,4 @@ fn is_mixed(plan: &Plan<'_>, name: &ObligationName, value: &IndicatorValue, kind
     let Some(parsed) = content::parsed(value) else { return false };
     let refusals = check_values(plan.facts, &name.assignment, name.period, &[parsed], t);
     refusals.iter().any(|refusal| matches!(refusal, ValueRefused::Mixed { .. }))
-}
-
-/// The values that the line's standing reports give for earlier periods. Looked for only where a value gives the total
-/// so far, which must not fall.
-fn before(plan: &Plan<'_>, name: &ObligationName, content: &Report, asked: &Asked<'_>, t: Timestamp) -> Before {
-    let mut before = Before::new();
-    if !content.values.iter().any(|value| asked.is_cumulative(&value.indicator)) {
-        return before;
-    }
-    for period in plan.periods().into_iter().filter(|period| *period < name.period) {
-        for id in plan.line_back(name.assignment.as_str()) {
-            let standing = rules::obligation::standing_report(plan.facts, &id.into(), period, t);
-            for (indicator, value) in standing.map(|report| report.values.as_slice()).unwrap_or_default() {
-                if before.get(indicator.as_str()).is_none_or(|(other, _)| *other < period) {
-                    before.insert(indicator.as_str().to_owned(), (period, *value));
-                }
-            }
-        }
-    }
-    before
 }

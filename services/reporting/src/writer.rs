@@ -15,7 +15,7 @@ use tokio::{
 };
 use tonic::{Response, Status};
 use vigia_platform::{Area, Batch, CallKey, Caller, Column, Error, NotWritten, answered};
-use vigia_proto::reporting::{ReviewReportResponse, SubmitReportResponse};
+use vigia_proto::reporting::{Report, ReviewReportResponse, SubmitReportResponse};
 
 use crate::{
     desk::Desk,
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before a database that is away is tried again.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-const REPORT_COLUMNS: [Column; 4] = [
+pub(crate) const REPORT_COLUMNS: [Column; 4] = [
     Column::Text("name"),
     Column::Text("obligation"),
     Column::Small("version"),
@@ -267,13 +267,8 @@ fn decide(desk: &Desk, batch: &mut Batch, call: &Call, draft: Option<&report_dra
             let obligation = submission.name.to_string();
             let event_type = "vigia.reporting.v1.ReportSubmitted";
             let recorded = batch.record(caller, event_type, obligation.clone(), submitted.institution, &submitted.event)?;
-            let report = submitted.event.report.unwrap_or_default();
-            let row = vec![
-                report.name.as_str().into(),
-                obligation.into(),
-                report.version.into(),
-                report.encode_to_vec().into(),
-            ];
+            let report = submitted.report;
+            let row = report_row(obligation, &report);
             let answer = SubmitReportResponse {
                 report: Some(report),
                 findings: submitted.findings,
@@ -301,6 +296,16 @@ fn decide(desk: &Desk, batch: &mut Batch, call: &Call, draft: Option<&report_dra
             })
         }
     }
+}
+
+/// The row of a version, in the order of its columns.
+pub(crate) fn report_row(obligation: String, report: &Report) -> Vec<Value> {
+    vec![
+        report.name.as_str().into(),
+        obligation.into(),
+        report.version.into(),
+        report.encode_to_vec().into(),
+    ]
 }
 
 /// What a group has decided and is no fact yet. A call that depends on it waits for the next group.

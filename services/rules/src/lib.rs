@@ -22,6 +22,7 @@ pub mod names;
 pub mod obligation;
 pub mod period;
 pub mod plan;
+pub mod preview;
 pub mod record;
 pub mod remedy;
 pub mod scorecard;

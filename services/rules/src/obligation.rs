@@ -1,6 +1,8 @@
 //! The obligation of an assignment for a period: whether it exists, until when, how it stands,
 //! and which calls move it (VERDICTS, "Obligation of an assignment for a period").
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
@@ -183,14 +185,6 @@ pub fn obligation(facts: &Facts, assignment: &AssignmentId, period: Period, t: T
     Some(owed.to_obligation(&terms, t))
 }
 
-/// The report that stands for an obligation as of t; none where nothing is owed, or nothing stands.
-#[must_use]
-pub fn standing_report<'f>(facts: &'f Facts, assignment: &AssignmentId, period: Period, t: Timestamp) -> Option<&'f Report> {
-    let plan = InForce::at(facts, t)?;
-    let terms = plan.terms(period)?;
-    Owed::of(&plan, &terms, facts.find(assignment)?)?.course.report
-}
-
 /// All obligations that exist as of t, by assignment in the order of their making, then by period.
 pub fn obligations(facts: &Facts, t: Timestamp) -> impl Iterator<Item = Obligation> {
     let plan = InForce::at(facts, t);
@@ -346,6 +340,28 @@ pub fn check_values(
         }
     }
     faults
+}
+
+/// What the line of an assignment stated last for each indicator, for periods before this one: by the reports that stand
+/// as of t.
+#[must_use]
+pub fn stated_before(facts: &Facts, assignment: &AssignmentId, period: Period, t: Timestamp) -> BTreeMap<IndicatorId, (Period, Value)> {
+    let mut last = BTreeMap::new();
+    let mut desk = facts.find(assignment);
+    // No more steps back than there are assignments, so that a wrong journal can't turn in a circle.
+    for _ in 0..facts.assignments.len() {
+        let Some(at) = desk else { break };
+        for (earlier, events) in facts.assignments[at].courses.range(..period) {
+            for (indicator, value) in Course::of(events, t).report.into_iter().flat_map(|report| &report.values) {
+                let known = last.get(indicator).is_some_and(|(other, _)| other >= earlier);
+                if !known {
+                    last.insert(indicator.clone(), (*earlier, *value));
+                }
+            }
+        }
+        desk = facts.assignments[at].made.as_ref().and_then(|made| made.handed_from);
+    }
+    last
 }
 
 /// What a report states for an indicator.

@@ -16,6 +16,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::Channel;
 use vigia_identity::Cost;
 use vigia_platform::{Area, Clock, Db, Durability, Guarded, Kit, Peer, Route, Store, TokenSource, token::Key};
+use vigia_reporting::EvidenceOptions;
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Options {
     pub services: BTreeSet<Area>,
     /// Addresses of the others.
     pub peers: BTreeMap<Area, String>,
+    /// Where evidence lies.
+    pub evidence: EvidenceOptions,
 }
 
 impl Options {
@@ -99,7 +102,7 @@ async fn build_one(options: &Options, area: Area, built: &BTreeMap<Area, Guarded
         Area::Identity => bail!("identity was built above"),
         Area::Plans => vigia_plans::build(kit).await?,
         Area::Assignments => vigia_assignments::build(kit, peer(Area::Plans)?).await?,
-        Area::Reporting => vigia_reporting::build(kit, peer(Area::Plans)?, peer(Area::Assignments)?).await?,
+        Area::Reporting => vigia_reporting::build(kit, peer(Area::Plans)?, peer(Area::Assignments)?, options.evidence.clone()).await?,
         Area::Compliance => vigia_compliance::build(kit, peer(Area::Plans)?, peer(Area::Assignments)?, peer(Area::Reporting)?).await?,
     })
 }

@@ -132,6 +132,7 @@ fn options(config: &Config) -> Result<cluster::Options> {
         scratch: false,
         services: config.areas()?,
         peers: config.peers(),
+        evidence: config.evidence(),
     };
     Ok(options)
 }

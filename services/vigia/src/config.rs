@@ -14,6 +14,7 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 use vigia_platform::Area;
+use vigia_reporting::EvidenceOptions;
 
 use crate::output::Usage;
 
@@ -36,8 +37,33 @@ pub struct Config {
     pub reflection: bool,
     /// Where the services answer that do not run here.
     pub peers: Peers,
+    /// Where evidence lies, and how much of it there may be.
+    pub evidence: Evidence,
     /// What is logged, and how.
     pub log: Log,
+}
+
+/// Evidence that institutions upload.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evidence {
+    /// An S3-compatible store, `s3://bucket/prefix`, with its keys, region and endpoint in `AWS_…` variables; required for
+    /// more than one replica of reporting. Without it evidence lies in the data directory. `VIGIA_EVIDENCE_URL`.
+    pub url: Option<String>,
+    /// Bytes of a file at most; 2 GiB. `VIGIA_EVIDENCE_FILE_BYTES_MAX`.
+    pub file_bytes_max: u64,
+    /// Bytes of all evidence of one institution at most; 50 GiB. `VIGIA_EVIDENCE_QUOTA_BYTES`.
+    pub quota_bytes: u64,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self {
+            url: None,
+            file_bytes_max: 2 << 30,
+            quota_bytes: 50 << 30,
+        }
+    }
 }
 
 /// Addresses of services, such as `10.0.0.2:7300` or `http://plans:7300`.
@@ -94,6 +120,7 @@ impl Default for Config {
             services: Vec::new(),
             reflection: false,
             peers: Peers::default(),
+            evidence: Evidence::default(),
             log: Log::default(),
         }
     }
@@ -162,6 +189,16 @@ impl Config {
         Ok(if areas.is_empty() { Area::ALL.into() } else { areas })
     }
 
+    /// Where evidence lies.
+    pub fn evidence(&self) -> EvidenceOptions {
+        EvidenceOptions {
+            directory: self.data.join("evidence"),
+            url: self.evidence.url.clone(),
+            file_bytes_max: self.evidence.file_bytes_max,
+            quota_bytes: self.evidence.quota_bytes,
+        }
+    }
+
     /// The addresses of the others.
     pub fn peers(&self) -> BTreeMap<Area, String> {
         let Peers {
@@ -202,6 +239,7 @@ mod tests {
             ("[log]\nlevel = 'info'", "level"),
             ("services = ['plan']", "plan"),
             ("database = 'mysql://x/y'", "database"),
+            ("[evidence]\nquota = 1", "quota"),
         ] {
             let fault = load(toml).err().map(|fault| fault.to_string()).unwrap_or_default();
             assert!(fault.contains(key), "{toml}: {fault}");

@@ -40,6 +40,7 @@ use vigia_proto::{
     },
     types::{Decimal, Provenance},
 };
+use vigia_reporting::EvidenceOptions;
 
 use crate::{
     cast::{Cast, Credentials, person},
@@ -145,6 +146,7 @@ pub async fn run(directory: &Path, once: bool, json: bool) -> Result<()> {
         scratch: true,
         services: Area::ALL.into(),
         peers: BTreeMap::new(),
+        evidence: EvidenceOptions::in_directory(directory.join("evidence")),
     };
     let running = cluster::start_on(listen().await?, cluster::build(&options).await?, true)?;
     let cast = connect(directory, &running).await?;

@@ -232,6 +232,7 @@ impl Stage {
             answer_by: event.arg("answer_by").to_owned(),
             observation,
             request_id: self.cast.request_id(),
+            ..ReviewReportRequest::default()
         };
         ReportServiceClient::new(caller).review_report(request).await?;
         Ok(())
@@ -413,5 +414,6 @@ fn value(code: &str, node: &Node) -> Result<IndicatorValue> {
     Ok(IndicatorValue {
         indicator: code.to_owned(),
         value: Some(value),
+        ..IndicatorValue::default()
     })
 }

@@ -21,6 +21,7 @@ use vigia_proto::{
     assignments::{ImportInstitutionsRequest, institution_service_client::InstitutionServiceClient},
     plans::{ImportPlanRequest, plan_service_client::PlanServiceClient},
 };
+use vigia_reporting::EvidenceOptions;
 
 use crate::{
     cast::{Cast, Credentials},
@@ -107,6 +108,7 @@ fn options(directory: &Path, database: Option<String>, clock: &Clock) -> cluster
         scratch: true,
         services: Area::ALL.into(),
         peers: BTreeMap::new(),
+        evidence: EvidenceOptions::in_directory(directory.join("evidence")),
     }
 }
 

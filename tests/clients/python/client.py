@@ -11,6 +11,7 @@ starts. README.md beside this file shows it at work.
 
 import argparse
 import datetime
+import hashlib
 import importlib
 import json
 import os
@@ -36,6 +37,10 @@ PROTO = pathlib.Path(__file__).resolve().parents[3] / "proto"
 RENEW_SECONDS = 60
 # No call of this client needs longer; without a deadline a lost connection would hang for ever.
 DEADLINE_SECONDS = 20
+# But for evidence, which may be large and the line slow.
+UPLOAD_SECONDS = 3600
+# No chunk of evidence is larger than 1 MiB.
+CHUNK_BYTES = 1 << 20
 
 
 def load_contract(proto: pathlib.Path = PROTO) -> None:
@@ -160,13 +165,13 @@ class Vigia:
             self._token, self._token_ends = answer.access_token, answer.expire_time.seconds
         return self._token
 
-    def call(self, method, request):
+    def call(self, method, request, timeout: float = DEADLINE_SECONDS):
         """Calls a method of a stub: `vigia.call(stub.GetVerdict, request)`. Raises Refused."""
         metadata = [("authorization", f"Bearer {self.token()}")]
         if self.positions:
             metadata.append(("vigia-at-least", ",".join(f"{area}:{position}" for area, position in self.positions.items())))
         try:
-            answer, call = method.with_call(request, metadata=metadata, timeout=DEADLINE_SECONDS)
+            answer, call = method.with_call(request, metadata=metadata, timeout=timeout)
         except grpc.RpcError as error:
             raise Refused(error) from None
         for key, value in call.initial_metadata() or ():
@@ -191,6 +196,49 @@ class Vigia:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+    def add_evidence(self, path: pathlib.Path, plan: str, chunk_bytes: int = CHUNK_BYTES):
+        """Uploads a file (medio de verificación), or goes on where an upload of it broke off. Returns what was stored.
+
+        The file is named by its SHA-256; sent twice it is stored once, so this needs no request_id.
+        """
+        messages, stubs = area("reporting", "evidence_service")
+        stub = stubs.EvidenceServiceStub(self.channel)
+        with open(path, "rb") as file:
+            name = f"evidence/{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            size = file.seek(0, os.SEEK_END)
+            offset = 0
+            try:
+                known = self.call(stub.GetEvidence, messages.GetEvidenceRequest(name=name)).evidence
+                if known.state == messages.EVIDENCE_STATE_STORED:
+                    return known
+                offset = known.durable_bytes
+            except Refused as refused:
+                # Nothing of it is there yet.
+                if refused.reason != "NOT_FOUND":
+                    raise
+
+            def parts():
+                start = messages.UploadStart(evidence=name, size_bytes=size, offset=offset, plan=plan)
+                yield messages.UploadEvidenceRequest(start=start)
+                file.seek(offset)
+                while chunk := file.read(chunk_bytes):
+                    yield messages.UploadEvidenceRequest(chunk=chunk)
+
+            return self.call(stub.UploadEvidence, parts(), timeout=UPLOAD_SECONDS).evidence
+
+    def read_evidence(self, name: str, report: str, reason: str = "") -> bytes:
+        """Reads evidence through the report that names it; reserved evidence wants a reason, which goes on the record."""
+        messages, stubs = area("reporting", "evidence_service")
+        request = messages.DownloadEvidenceRequest(name=name, report=report, reason=reason)
+        metadata = [("authorization", f"Bearer {self.token()}")]
+        stub = stubs.EvidenceServiceStub(self.channel)
+        try:
+            answers = stub.DownloadEvidence(request, metadata=metadata, timeout=UPLOAD_SECONDS)
+            # The first answer says what it is; then come the bytes.
+            return b"".join(answer.chunk for answer in answers if answer.HasField("chunk"))
+        except grpc.RpcError as error:
+            raise Refused(error) from None
 
     def submit(self, obligation: str, report, validate_only: bool = False, request_id: str = ""):
         """Submits a report (reporte de avance). With validate_only it is only checked.
@@ -239,10 +287,13 @@ def instant(text: str) -> Timestamp:
     return wire
 
 
-def make_report(narrative: str = "", values=(), milestones=(), nil_reason: str = ""):
-    """A report: values are texts like `I1=90`, or `I1=3/4` for a ratio. Numbers stay texts: no float ever rounds them."""
+def make_report(narrative: str = "", values=(), milestones=(), nil_reason: str = "", evidence=()):
+    """A report: values are texts like `I1=90`, or `I1=3/4` for a ratio. Numbers stay texts: no float ever rounds them.
+
+    Evidence is named by what was stored; without more it is institutional: read by whoever may read the report.
+    """
     messages, _ = area("reporting", "report_service")
-    report = messages.Report(narrative=narrative, milestones=milestones, nil_reason=nil_reason)
+    report = messages.Report(narrative=narrative, milestones=milestones, nil_reason=nil_reason, evidence=evidence)
     for value in values:
         code, separator, number = value.partition("=")
         if not separator:
@@ -296,6 +347,7 @@ def arguments() -> argparse.Namespace:
     submit.add_argument("--narrative", default="", help="what was done, in Spanish; names no person")
     submit.add_argument("--value", action="append", default=[], help="I1=90, or I1=3/4 for a ratio; repeat for more")
     submit.add_argument("--milestone", action="append", default=[], help="a milestone that is done; repeat for more")
+    submit.add_argument("--evidence", action="append", default=[], type=pathlib.Path, help="a file that shows it; repeat for more")
     submit.add_argument("--nil-reason", default="", help="why there is nothing to report (sin novedad)")
     submit.add_argument("--validate-only", action="store_true", help="only check")
     verdict = commands.add_parser("verdict", help="the verdict on an action or an obligation")
@@ -340,7 +392,9 @@ def run(given: argparse.Namespace) -> None:
         elif given.command == "submit":
             before = vigia.verdict(given.obligation)
             show_verdict(before.verdict, before.basis)
-            report = make_report(given.narrative, given.value, given.milestone, given.nil_reason)
+            plan = "/".join(given.obligation.split("/")[:2])
+            evidence = [vigia.add_evidence(path, plan).name for path in given.evidence]
+            report = make_report(given.narrative, given.value, given.milestone, given.nil_reason, evidence)
             answer = vigia.submit(given.obligation, report, given.validate_only)
             for finding in answer.findings:
                 print(f"  {finding.kind} {finding.field}: {finding.text_es}")

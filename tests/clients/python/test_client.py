@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A foreign client against `vigia serve` on a real socket: key, token, obligations, report, and the verdict that changes.
+"""A foreign client against `vigia serve` on a real socket: key, token, obligations, evidence, report, and the verdict that changes.
 
 What an institution owes falls due months after it was accepted, and a server that is not a scratch one lives by the
 machine's clock. So the server runs with its clock shifted (libfaketime, a Debian package): once in January, when the
@@ -293,11 +293,40 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(self.state(OBLIGATION, "2026-04-15T23:59:59-05:00"), ("OPEN", "PENDING"))
         self.refused("AS_OF_IN_FUTURE", self.vigia.verdict, OBLIGATION, "2027-01-01T00:00:00Z")
 
-    def test_5_the_command_line(self):
+    def test_5_evidence_is_uploaded_and_read_through_the_report(self):
+        messages, stubs = client.area("reporting", "evidence_service")
+        listing = self.directory / "listado.csv"
+        listing.write_text("canton;promotoras\nPortoviejo;55\nManta;35\n" * 20_000, encoding="utf-8")
+        # A first attempt breaks off after two chunks.
+        stub = stubs.EvidenceServiceStub(self.server.channel)
+        content = listing.read_bytes()
+        name = "evidence/" + client.hashlib.sha256(content).hexdigest()
+        start = messages.UploadStart(evidence=name, size_bytes=len(content), plan="plans/ejemplo")
+        chunks = [messages.UploadEvidenceRequest(chunk=content[at : at + 65_536]) for at in (0, 65_536)]
+        broken = self.refused(
+            "EVIDENCE_INCOMPLETE", self.vigia.call, stub.UploadEvidence, iter([messages.UploadEvidenceRequest(start=start), *chunks])
+        )
+        self.assertEqual(broken.metadata["durable_bytes"], "131072")
+        stored = self.vigia.add_evidence(listing, "plans/ejemplo", chunk_bytes=65_536)
+        self.assertEqual((stored.name, stored.size_bytes, stored.media_type), (name, len(content), "text/plain; charset=utf-8"))
+        self.assertEqual(self.vigia.add_evidence(listing, "plans/ejemplo"), stored)
+        report = client.make_report("Dos talleres", ["I1=90"], evidence=[stored.name])
+        submitted = self.vigia.submit(OBLIGATION, report)
+        self.assertEqual([finding.kind for finding in submitted.findings], [])
+        self.assertEqual(self.vigia.read_evidence(stored.name, submitted.report.name), content)
+        self.refused("NOT_FOUND", self.vigia.read_evidence, "evidence/" + "0" * 64, submitted.report.name)
+        # A program stays a program, whatever it is called.
+        program = self.directory / "report.pdf"
+        program.write_bytes(b"MZ\x90\x00" * 100)
+        self.refused("EVIDENCE_TYPE_REFUSED", self.vigia.add_evidence, program, "plans/ejemplo")
+
+    def test_6_the_command_line(self):
         owed = self.run_client("obligations", "--parent", "plans/ejemplo")
         self.assertEqual(owed.returncode, 0, owed.stderr)
         self.assertIn(OBLIGATION, owed.stdout)
-        corrected = self.run_client("submit", OBLIGATION, "--narrative", "Tres talleres", "--value", "I1=95")
+        act = self.directory / "acta.txt"
+        act.write_text("Acta del tercer taller", encoding="utf-8")
+        corrected = self.run_client("submit", OBLIGATION, "--narrative", "Tres talleres", "--value", "I1=95", "--evidence", str(act))
         self.assertEqual(corrected.returncode, 0, corrected.stderr)
         self.assertIn("bitácora reporting:", corrected.stdout)
         refused = self.run_client("verdict", "plans/ejemplo/actions/none")

@@ -263,6 +263,7 @@ pub(crate) fn report(values: &[(&str, i32)]) -> r::Report {
             .map(|(indicator, value)| r::IndicatorValue {
                 indicator: (*indicator).into(),
                 value: Some(r::indicator_value::Value::Number(decimal(value))),
+                ..r::IndicatorValue::default()
             })
             .collect(),
         ..r::Report::default()

@@ -172,6 +172,7 @@ impl Stage {
             Some(IndicatorValue {
                 indicator: gauge.code.clone(),
                 value: Some(Value::Number(Decimal { value })),
+                ..IndicatorValue::default()
             })
         });
         let values: Vec<_> = values.collect();
@@ -265,6 +266,7 @@ impl Stage {
                 String::new()
             },
             request_id: self.cast.request_id(),
+            ..ReviewReportRequest::default()
         };
         ReportServiceClient::new(self.of("reviewer")?).review_report(request).await?;
         if let Judgement::Returns(Some(days)) = judgement {

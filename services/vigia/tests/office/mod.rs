@@ -255,6 +255,7 @@ impl Office {
             answer_by: answer_by.to_owned(),
             observation: observation.to_owned(),
             request_id: new_id(),
+            ..ReviewReportRequest::default()
         };
         let mut client = ReportServiceClient::new(self.channel().await);
         let reviewed = client.review_report(self.with(&reviewer, request)).await.unwrap();
