@@ -316,7 +316,7 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(self.vigia.read_evidence(stored.name, submitted.report.name), content)
         self.refused("NOT_FOUND", self.vigia.read_evidence, "evidence/" + "0" * 64, submitted.report.name)
         # A program stays a program, whatever it is called.
-        program = self.directory / "informe.pdf"
+        program = self.directory / "report.pdf"
         program.write_bytes(b"MZ\x90\x00" * 100)
         self.refused("EVIDENCE_TYPE_REFUSED", self.vigia.add_evidence, program, "plans/ejemplo")
 

@@ -217,8 +217,8 @@ pub(crate) mod tests {
         assert_eq!(with("xl/persons/person.xml", b"<x/>"), ["ooxml.people"]);
         assert_eq!(with("xl/media/image1.jpg", &jpeg(&tiff("", true))), ["exif.gps"]);
         let text = ("mimetype", &b"application/vnd.oasis.opendocument.text"[..]);
-        let odf = archive(&[text, ("meta.xml", b"<meta:initial-creator>Ana</meta:initial-creator>")]);
-        assert_eq!(traces(&odf), ["odf.initial_creator"]);
+        let text_document = archive(&[text, ("meta.xml", b"<meta:initial-creator>Ana</meta:initial-creator>")]);
+        assert_eq!(traces(&text_document), ["odf.initial_creator"]);
     }
 
     #[test]

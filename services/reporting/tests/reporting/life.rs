@@ -75,7 +75,7 @@ async fn where_the_plan_says_so_the_head_submits_what_the_reporter_drafted() {
 }
 
 #[tokio::test]
-async fn a_draft_is_saved_field_by_field_and_never_over_anothers() {
+async fn a_draft_is_saved_field_by_field_and_never_over_another_one() {
     let world = World::start().await;
     let draft = create(&world, "msp", report("10")).await;
     let update = async |etag: &str, changed: Report, paths: &[&str]| {

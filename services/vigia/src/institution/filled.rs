@@ -436,6 +436,7 @@ impl Form<'_> {
         stated.report.values.push(IndicatorValue {
             indicator: code,
             value: Some(value),
+            ..IndicatorValue::default()
         });
     }
 
