@@ -18,7 +18,7 @@ use vigia_proto::{
     assignments::{InstitutionSaved, TerritorySaved},
     journal::Entry,
     plans::{self as p, PlanDefinition},
-    reporting::{IndicatorValue, ReportSubmitted},
+    reporting::ReportSubmitted,
 };
 use vigia_rules::{ActionId, AssignmentId, IndicatorId, InstitutionId, Period, TerritoryCode};
 
@@ -85,7 +85,7 @@ impl Memory {
                     position: entry.position,
                     claims: !report.values.is_empty() || !report.milestones.is_empty(),
                     shows: !report.evidence.is_empty() || !report.evidence_links.is_empty(),
-                    broken_down: broken_down(&report),
+                    broken_down: broken_down(event)?,
                 };
                 let key = obligation_name(obligation)?;
                 beside.contents.entry(plan).or_default().entry(key).or_default().push(content);
@@ -130,11 +130,44 @@ impl Memory {
     }
 }
 
-/// The dimensions by which each value is broken down.
-fn broken_down(report: &vigia_proto::reporting::Report) -> Vec<(IndicatorId, Vec<String>)> {
-    let values = report.values.iter();
-    let dimensions = |value: &IndicatorValue| value.breakdowns.iter().map(|breakdown| breakdown.dimension.clone()).collect();
-    values.map(|value| (value.indicator.as_str().into(), dimensions(value))).collect()
+/// Of a `ReportSubmitted` what the rules do not need: the dimensions by which each value is broken down. Read by field
+/// numbers, so that an entry tells them also to a service whose contract is older than the report.
+mod breakdowns {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Submitted {
+        #[prost(message, optional, tag = "1")]
+        pub(super) report: Option<Report>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Report {
+        #[prost(message, repeated, tag = "5")]
+        pub(super) values: Vec<Value>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Value {
+        #[prost(string, tag = "1")]
+        pub(super) indicator: String,
+        #[prost(message, repeated, tag = "4")]
+        pub(super) breakdowns: Vec<Breakdown>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Breakdown {
+        #[prost(string, tag = "1")]
+        pub(super) dimension: String,
+    }
+}
+
+/// The dimensions by which each value of a submission is broken down.
+fn broken_down(event: &[u8]) -> Result<Vec<(IndicatorId, Vec<String>)>, Error> {
+    let values = breakdowns::Submitted::decode(event)?.report.unwrap_or_default().values;
+    let told = values.into_iter().map(|value| {
+        let dimensions = value.breakdowns.into_iter().map(|breakdown| breakdown.dimension);
+        (value.indicator.as_str().into(), dimensions.collect())
+    });
+    Ok(told.collect())
 }
 
 /// A plan as it was as of an instant, with all that it takes to name things.
