@@ -183,6 +183,8 @@ pub struct Caller {
     pub(crate) token_id: String,
     pub(crate) token_expires_at: Timestamp,
     pub(crate) received_at: Timestamp,
+    /// Whether the request's last byte was here at `received_at`.
+    pub(crate) is_received: bool,
     pub(crate) clock: Clock,
 }
 
@@ -198,15 +200,18 @@ impl Caller {
             token_id: String::new(),
             token_expires_at: Timestamp::MIN,
             received_at: clock.now(),
+            is_received: false,
             clock: clock.clone(),
         }
     }
 
-    /// The caller of a request, whose last byte is here now.
+    /// The caller of a request, whose last byte is here now, or was before the permission layer had to wait.
     pub fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         let caller = request.extensions().get::<Self>().cloned();
         let mut caller = caller.ok_or_else(|| Status::from(Self::unknown()))?;
-        caller.received_at = caller.clock.now();
+        if !caller.is_received {
+            caller.received_at = caller.clock.now();
+        }
         Ok(caller)
     }
 

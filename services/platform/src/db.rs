@@ -14,8 +14,9 @@ mod insert;
 mod scratch;
 
 use std::{
+    collections::VecDeque,
     sync::{
-        Arc, Weak,
+        Arc, PoisonError, Weak,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -49,6 +50,10 @@ pub(crate) use head::Head;
 
 /// How often a quiet journal says up to when it is closed, and looks for what other processes have written.
 const HEARTBEAT: Duration = Duration::from_millis(100);
+/// Entries that are kept for those who follow closely, at most: some groups.
+const RECENT_ENTRIES_MAX: usize = 1024;
+/// Bytes of the event of an entry that is kept: a plan's import is read back.
+const RECENT_EVENT_BYTES_MAX: usize = 16 << 10;
 /// How long to ask a database that has gone away whether it did commit: a restart takes a few seconds.
 const OUTCOME_PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before it is asked again.
@@ -74,6 +79,38 @@ struct Inner {
     observed: watch::Sender<i64>,
     /// The latest time that was seen in another journal, in microseconds.
     seen: AtomicI64,
+    recent: std::sync::Mutex<Recent>,
+}
+
+/// The newest entries, as they were written here: whoever follows closely need not read them back.
+#[derive(Debug, Default)]
+struct Recent(VecDeque<Entry>);
+
+impl Recent {
+    fn add(&mut self, entries: Vec<Entry>) {
+        let follows = self
+            .0
+            .back()
+            .zip(entries.first())
+            .is_none_or(|(last, first)| last.position + 1 == first.position);
+        let is_small = entries.iter().all(|entry| entry.event.len() <= RECENT_EVENT_BYTES_MAX);
+        if !follows || !is_small {
+            self.0.clear();
+        }
+        if is_small {
+            self.0.extend(entries);
+        }
+        let too_many = self.0.len().saturating_sub(RECENT_ENTRIES_MAX);
+        self.0.drain(..too_many);
+    }
+
+    /// The entries after a position, if they are all here.
+    fn after(&self, position: i64) -> Option<Vec<Entry>> {
+        let first = self.0.front()?.position;
+        let skipped = usize::try_from(position.checked_sub(first)?.checked_add(1)?).ok()?;
+        let most = usize::try_from(journal::BATCH_ENTRIES).unwrap_or(usize::MAX);
+        Some(self.0.iter().skip(skipped).take(most).cloned().collect())
+    }
 }
 
 /// The changes that will be made durable by one commit.
@@ -179,6 +216,7 @@ impl Db {
             head: watch::Sender::new(head),
             observed: watch::Sender::new(0),
             seen: AtomicI64::new(i64::MIN),
+            recent: std::sync::Mutex::default(),
         });
         tokio::spawn(beat(Arc::downgrade(&inner)));
         Ok(Self(inner))
@@ -199,8 +237,13 @@ impl Db {
         &self.0.reader
     }
 
-    pub(crate) fn reader(&self) -> &DatabaseConnection {
-        &self.0.reader
+    /// The committed entries after a position, as many as a batch holds.
+    pub(crate) async fn entries_after(&self, position: i64) -> Result<Vec<Entry>, DbErr> {
+        let recent = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner).after(position);
+        match recent.filter(|entries| !entries.is_empty()) {
+            Some(entries) => Ok(entries),
+            None => journal::entries_after(&self.0.reader, position, journal::BATCH_ENTRIES).await,
+        }
     }
 
     /// Tells what is committed, at once and then each time that something is, and at every heartbeat.
@@ -240,7 +283,7 @@ impl Db {
         let Some(observe) = &mut group.observer.0 else { return Ok(()) };
         let mut observed = *self.0.observed.borrow();
         while observed < position {
-            let entries = journal::entries_after(&self.0.reader, observed, journal::BATCH_ENTRIES).await?;
+            let entries = self.entries_after(observed).await?;
             let seen = entries.iter().take_while(|entry| entry.position <= position);
             let Some(last) = seen.inspect(|entry| observe(entry)).last() else {
                 break;
@@ -363,27 +406,38 @@ impl Db {
         let Some(transaction) = group.transaction.take() else { return };
         let entries = std::mem::take(&mut group.entries);
         if let Some(key) = group.key.take() {
-            let outcome = self.finish(transaction, group, entries, &key).await;
+            let to = self.head_after(group, &entries);
+            let advanced = if entries.is_empty() {
+                Ok(())
+            } else {
+                head::advance(&transaction, to).await
+            };
+            let outcome = match advanced {
+                Ok(()) => self.finish(transaction, group, entries, to, &key).await,
+                Err(cause) => {
+                    tracing::warn!(%cause, "the head could not be moved");
+                    group.head.position = self.0.head.borrow().position;
+                    Outcome::NotWritten
+                }
+            };
             group.outcome.send_replace(Some(outcome));
             group.outcome = watch::Sender::new(None);
         }
         // Where nobody joined the transaction is dropped, and so rolled back.
     }
 
-    /// Commits a transaction with these entries, and tells of it. `key` names one of its calls.
-    async fn finish(&self, transaction: DatabaseTransaction, group: &mut Group, entries: Vec<Entry>, key: &str) -> Outcome {
-        let to = Head {
+    /// The head when these entries are written.
+    fn head_after(&self, group: &Group, entries: &[Entry]) -> Head {
+        Head {
             position: entries.last().map_or(group.head.position, |last| last.position),
             // Taken after the entries' own time: so the journal is closed at it as soon as they are there.
             time: self.time_after(group.head.time),
-        };
-        let committed = async {
-            if !entries.is_empty() {
-                head::advance(&transaction, to).await?;
-            }
-            transaction.commit().await
-        };
-        if let Err(cause) = committed.await {
+        }
+    }
+
+    /// Commits a transaction with these entries, which has moved the head, and tells of it. `key` names one of its calls.
+    async fn finish(&self, transaction: DatabaseTransaction, group: &mut Group, entries: Vec<Entry>, to: Head, key: &str) -> Outcome {
+        if let Err(cause) = transaction.commit().await {
             tracing::warn!(%cause, "commit failed");
             // What was not written is counted no more; the next transaction asks the row anyway.
             group.head.position = self.0.head.borrow().position;
@@ -398,6 +452,7 @@ impl Db {
             entries.iter().for_each(observe);
             self.0.observed.send_replace(to.position);
         }
+        self.0.recent.lock().unwrap_or_else(PoisonError::into_inner).add(entries);
         self.0.head.send_replace(to);
         Outcome::Committed
     }
@@ -428,7 +483,18 @@ impl Db {
         let now = self.0.clock.now();
         let mut group = self.0.group.lock().await;
         if group.transaction.is_some() {
-            // It ends within moments, and tells then.
+            // It ends within moments, and tells then. What other processes have committed is told at once: a follower
+            // may have seen it there already.
+            if self.0.shared {
+                let committed = head::read(&self.0.reader).await?;
+                self.0.head.send_if_modified(|head| {
+                    let is_newer = committed.position > head.position;
+                    if is_newer {
+                        *head = committed;
+                    }
+                    is_newer
+                });
+            }
             return Ok(());
         }
         let is_followed = self.0.head.receiver_count() > 0;

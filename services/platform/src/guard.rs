@@ -10,7 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
 use prost_reflect::Value;
 use tonic::{Status, body::Body, service::Routes};
 use tower::Service;
@@ -23,12 +24,18 @@ use crate::{
     kit::Kit,
 };
 
+/// Bytes of a request that is kept while this service waits for others: the largest that any method takes is an import
+/// of 4 MiB.
+const REQUEST_BYTES_MAX: usize = 5 << 20;
+
 /// What the contract says of a method.
 struct Method {
     /// The permission that it states.
     permission: Option<String>,
     /// Whether it changes something: all that do carry a `request_id`.
     changes: bool,
+    /// Whether the request is one message.
+    is_unary: bool,
 }
 
 /// The methods of the contract by their paths.
@@ -49,7 +56,11 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
             let changes = method.input().get_field_by_name("request_id").is_some();
             methods.insert(
                 format!("/{}/{}", service.full_name(), method.name()),
-                Method { permission, changes },
+                Method {
+                    permission,
+                    changes,
+                    is_unary: !method.is_client_streaming(),
+                },
             );
         }
     }
@@ -84,14 +95,14 @@ impl Service<Request<Body>> for Guarded {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Answer {
+    fn call(&mut self, request: Request<Body>) -> Answer {
         let Self { kit, mut routes } = self.clone();
         let span = info_span!("call", rpc = request.uri().path(), caller = Empty, position = Empty, status = Empty);
         let entered = span.clone();
         Box::pin(
             async move {
-                let caller = match let_in(&kit, request.uri().path(), request.headers()).await {
-                    Ok(caller) => caller,
+                let (caller, mut request) = match let_in(&kit, request).await {
+                    Ok(let_in) => let_in,
                     Err(error) => return Ok(Status::from(error).into_http()),
                 };
                 Span::current().record("caller", caller.principal());
@@ -120,7 +131,8 @@ impl Service<Request<Body>> for Guarded {
 }
 
 /// Checks token and permission, and waits until this service has seen what the caller has.
-async fn let_in(kit: &Kit, path: &str, headers: &HeaderMap) -> Result<Caller, Error> {
+async fn let_in(kit: &Kit, mut request: Request<Body>) -> Result<(Caller, Request<Body>), Error> {
+    let path = request.uri().path().to_owned();
     let denied = |permission: &str| {
         Error::refused(
             Reason::PermissionDenied,
@@ -129,29 +141,38 @@ async fn let_in(kit: &Kit, path: &str, headers: &HeaderMap) -> Result<Caller, Er
         )
         .with("permission", permission)
     };
-    let method = METHODS.get(path).ok_or_else(|| denied("no declarado"))?;
+    let method = METHODS.get(&path).ok_or_else(|| denied("no declarado"))?;
     let permission = method.permission.as_deref().ok_or_else(|| denied("no declarado"))?;
     let mut caller = Caller {
         principal: String::new(),
         grants: Vec::new(),
         permission: permission.to_owned(),
-        method: path.to_owned(),
+        method: path,
         scope: Scope::Institutions(std::collections::BTreeSet::new()),
         token_id: String::new(),
         token_expires_at: jiff::Timestamp::MIN,
         received_at: kit.clock.now(),
+        is_received: false,
         clock: kit.clock.clone(),
     };
     if permission == "public" {
-        return Ok(caller);
+        return Ok((caller, request));
     }
-    let bearer = headers
+    let bearer = request
+        .headers()
         .get("authorization")
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
     let claims = bearer.and_then(|token| kit.verifier.verify(token)).ok_or_else(Caller::unknown)?;
-    if let Some(at_least) = headers.get("vigia-at-least").and_then(|value| value.to_str().ok()) {
-        kit.wait_at_least(at_least).await?;
+    let at_least = request.headers().get("vigia-at-least").and_then(|value| value.to_str().ok());
+    if let Some(at_least) = at_least.map(str::to_owned) {
+        // A report that is here before midnight is not late because this service had to wait for another one.
+        if method.is_unary {
+            request = received(request).await?;
+            caller.received_at = kit.clock.now();
+            caller.is_received = true;
+        }
+        kit.wait_at_least(&at_least).await?;
     }
     if method.changes {
         kit.check_grants()?;
@@ -166,5 +187,18 @@ async fn let_in(kit: &Kit, path: &str, headers: &HeaderMap) -> Result<Caller, Er
     caller.grants = grants;
     caller.token_id = claims.jti;
     caller.token_expires_at = jiff::Timestamp::from_second(claims.exp).unwrap_or(jiff::Timestamp::MAX);
-    Ok(caller)
+    Ok((caller, request))
+}
+
+/// The request with its last byte here.
+async fn received(request: Request<Body>) -> Result<Request<Body>, Error> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, REQUEST_BYTES_MAX).collect().await.map_err(|_| {
+        Error::refused(
+            Reason::InvalidFields,
+            "La solicitud no llegó entera, o es demasiado grande.",
+            "The request did not arrive whole, or is too large.",
+        )
+    })?;
+    Ok(Request::from_parts(head, Body::new(Full::new(body.to_bytes()))))
 }

@@ -213,7 +213,7 @@ pub async fn subscribe(db: &Db, request: &SubscribeRequest) -> Result<Subscripti
         loop {
             let now = *head.borrow_and_update();
             while after < now.position {
-                let mut entries = entries_after(db.reader(), after, BATCH_ENTRIES).await.map_err(Error::from)?;
+                let mut entries = db.entries_after(after).await.map_err(Error::from)?;
                 let mut bytes = 0;
                 let fit = entries.iter().take_while(|entry| { bytes += entry.encoded_len(); bytes <= BATCH_BYTES }).count();
                 entries.truncate(fit.max(1));

@@ -181,7 +181,7 @@ impl Group {
                 Err(refusal) => self.tell(place, Err(refusal)),
             }
         }
-        batch.insert("report", &REPORT_COLUMNS, rows).await?;
+        batch.insert("report", &REPORT_COLUMNS, rows);
         if !sent_drafts.is_empty() {
             let sent = report_draft::Column::Obligation.is_in(sent_drafts);
             report_draft::Entity::delete_many().filter(sent).exec(batch.tx()).await?;

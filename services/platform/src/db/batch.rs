@@ -8,7 +8,10 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter,
 use tokio::sync::OwnedMutexGuard;
 use vigia_proto::journal::Entry;
 
-use super::{CallKey, Column, Db, Group, Outcome, Recorded, insert::insert};
+use super::{
+    CallKey, Column, Db, Group, Outcome, Recorded,
+    insert::{Rows, insert},
+};
 use crate::{caller::Caller, clock::micros, entities::idempotency, error::Error, journal};
 
 const JOURNAL_COLUMNS: [Column; 12] = [
@@ -45,6 +48,7 @@ pub struct Batch {
     /// The last entry, written or not.
     position: i64,
     entries: Vec<Entry>,
+    rows: Vec<Rows>,
     journal_rows: Vec<Vec<Value>>,
     answer_rows: Vec<Vec<Value>>,
     last_key: Option<String>,
@@ -87,6 +91,7 @@ impl Db {
             now: self.time_after(group.head.time),
             position: group.head.position,
             entries: Vec::new(),
+            rows: Vec::new(),
             journal_rows: Vec::new(),
             answer_rows: Vec::new(),
             last_key: None,
@@ -177,9 +182,13 @@ impl Batch {
         ]);
     }
 
-    /// Inserts rows of the service's own, whose values stand in the order of the columns.
-    pub async fn insert(&self, table: &str, columns: &[Column], rows: Vec<Vec<Value>>) -> Result<(), DbErr> {
-        insert(&self.transaction, table, columns, rows).await
+    /// Adds rows of the service's own, whose values stand in the order of the columns.
+    pub fn insert(&mut self, table: &'static str, columns: &'static [Column], rows: Vec<Vec<Value>>) {
+        self.rows.push(Rows {
+            table,
+            columns,
+            values: rows,
+        });
     }
 
     /// Makes all of it durable.
@@ -189,6 +198,7 @@ impl Batch {
             mut group,
             db,
             entries,
+            mut rows,
             journal_rows,
             answer_rows,
             last_key,
@@ -199,9 +209,19 @@ impl Batch {
             transaction.rollback().await?;
             return Ok(());
         };
-        insert(&transaction, "journal_entry", &JOURNAL_COLUMNS, journal_rows).await?;
-        insert(&transaction, "idempotency", &ANSWER_COLUMNS, answer_rows).await?;
-        match db.finish(transaction, &mut group, entries, &key).await {
+        rows.push(Rows {
+            table: "journal_entry",
+            columns: &JOURNAL_COLUMNS,
+            values: journal_rows,
+        });
+        rows.push(Rows {
+            table: "idempotency",
+            columns: &ANSWER_COLUMNS,
+            values: answer_rows,
+        });
+        let to = db.head_after(&group, &entries);
+        insert(&transaction, rows, to).await?;
+        match db.finish(transaction, &mut group, entries, to, &key).await {
             Outcome::Committed => Ok(()),
             Outcome::NotWritten => Err(NotWritten::Refused(DbErr::Custom("the batch was not committed".to_owned()))),
             Outcome::Unknown => Err(NotWritten::Unknown),
