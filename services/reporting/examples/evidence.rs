@@ -1,5 +1,5 @@
 //! How fast evidence is uploaded over a socket, against a plain copy of the same file with SHA-256 and fsync on the same
-//! disk, and how much memory it takes. Run by `tests/bench/evidence`; sizes in MiB as arguments.
+//! disk, and how much memory it takes. Run by `tests/bench/run evidence`; sizes in MiB as arguments.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement is for whoever runs it")]
 
 #[expect(dead_code, reason = "the tests use all of it")]

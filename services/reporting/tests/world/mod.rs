@@ -100,6 +100,7 @@ pub(crate) struct Replica {
     /// A handle of its database, such as a test needs to be in its way.
     pub(crate) db: Db,
     service: Guarded,
+    _evidence: tempfile::TempDir,
 }
 
 impl World {
@@ -174,10 +175,16 @@ impl World {
         let db = kit.db.clone();
         let tokens = TokenSource::new("clients/reporting", self.key.clone(), self.plans.clone());
         let peer = |route: &Route| Peer::new(route.clone(), tokens.clone());
-        let service = vigia_reporting::build(kit, peer(&self.plans), peer(&self.assignments))
+        let directory = tempfile::tempdir().unwrap();
+        let evidence = vigia_reporting::EvidenceOptions::in_directory(directory.path().join("evidence"));
+        let service = vigia_reporting::build(kit, peer(&self.plans), peer(&self.assignments), evidence)
             .await
             .unwrap();
-        let replica = Replica { db, service };
+        let replica = Replica {
+            db,
+            service,
+            _evidence: directory,
+        };
         // It has heard of plan and assignments: from now on a call waits for nothing but the writer.
         replica.obligation(self, &obligation(0, "2026-Q1")).await;
         replica
@@ -352,6 +359,7 @@ pub(crate) fn submission(assignment: usize, period: &str, number: &str) -> Submi
     let value = IndicatorValue {
         indicator: "I1".into(),
         value: Some(Value::Number(Decimal { value: number.into() })),
+        ..IndicatorValue::default()
     };
     SubmitReportRequest {
         parent: obligation(assignment, period),

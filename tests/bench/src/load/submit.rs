@@ -22,8 +22,10 @@ use crate::setup::{ACTIONS, INSTITUTIONS, connect, token_of, with};
 /// Months that have ended since the plan began, and are owed: up to October 2026.
 const MONTHS: usize = 82;
 /// What a minister's office writes in a hurry.
-const NARRATIVE: &str = "Se formaron promotoras comunitarias en los cantones priorizados del período, con la participación de las mesas \
-                         territoriales y de la sociedad civil; los listados de asistencia y el informe técnico constan en el expediente.";
+const NARRATIVE: &str = concat!(
+    "Se formaron promotoras comunitarias en los cantones priorizados del período, con la participación de las mesas ",
+    "territoriales y de la sociedad civil; los listados de asistencia y el informe técnico constan en el expediente.",
+);
 
 /// How much.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +146,7 @@ pub(crate) fn request(institution: usize, number: usize) -> SubmitReportRequest 
         value: Some(Value::Number(Decimal {
             value: (number % 97).to_string(),
         })),
+        ..IndicatorValue::default()
     };
     SubmitReportRequest {
         parent: format!("plans/carga/assignments/i{institution}-a{action}/obligations/{period}"),
