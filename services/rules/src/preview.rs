@@ -77,7 +77,7 @@ mod tests {
             let found = all.into_iter().find(|due| due.period.to_string() == "2026-Q2");
             found.map(|due| (due.due_at, due.due_day))
         };
-        assert_eq!(second("2026-03-01 00:00"), Some((at("2026-07-02 17:00"), day("2026-07-02"))));
+        assert_eq!(second("2026-04-01 00:00"), Some((at("2026-07-02 17:00"), day("2026-07-02"))));
         assert!(second("2026-01-31 00:00").is_none_or(|(due_at, _)| due_at != at("2026-07-02 17:00")));
     }
 }

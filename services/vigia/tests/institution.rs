@@ -88,6 +88,8 @@ async fn an_official_reports_with_a_spreadsheet() {
     assert_snapshot!(good.out, @r"
     Sin fallas. Reportes: 2 · valores: 2 · hitos: 1
     Obligaciones vacías, que no se envían: 1
+    Se acepta, pero está incompleto o llama la atención:
+      Reportes!A2: No nombra ningún medio de verificación.
     Para enviarlo: vigia submit 't1.xlsx'
     ");
 

@@ -167,6 +167,14 @@ impl Projection {
         self.facts.assignment_handed_over(entry, from, to);
         self.touch(from);
         self.seat(&id);
+        // An extension that names one of a line covers the others: where it was read first, they are told of it now.
+        if let Some(line) = self.facts.find(&id).map(|desk| self.facts.line_of(desk)) {
+            for desk in 0..self.seats.len() {
+                if self.facts.line_of(desk) == line {
+                    self.mark_extended(desk);
+                }
+            }
+        }
     }
 
     /// As [`Facts::report_submitted`]. Entries of reporting come in the order of their positions; those that bear on no
@@ -506,6 +514,14 @@ impl Projection {
         for period in sent {
             self.odd(seat, period).irregular = true;
         }
+        self.mark_extended(desk);
+    }
+
+    /// Marks what an assignment owes under extensions.
+    fn mark_extended(&mut self, desk: usize) {
+        let Some(seat) = self.seats[desk] else { return };
+        let Some(made) = &self.facts.assignments[desk].made else { return };
+        let assignment = made.assignment.clone();
         let covered = |extensions: &[(Entry, Extension)]| {
             let mut covers_it = extensions
                 .iter()

@@ -66,7 +66,7 @@ impl Place {
     }
 
     pub(crate) async fn server() -> Option<Self> {
-        let server = std::env::var("VIGIA_TEST_DATABASE").ok()?;
+        let server = std::env::var("TEST_DATABASE").ok()?;
         let databases = ScratchDatabases::on(&server);
         let url = databases.make().await.unwrap();
         Some(Self::Server(databases, url))
