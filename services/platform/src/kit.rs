@@ -31,6 +31,9 @@ const AT_LEAST_PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before identity is asked again at start.
 const IDENTITY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
+/// How long to wait for identity's journal at start before saying so.
+const IDENTITY_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long a question about now waits until what was taken in is closed: three of the journals' heartbeats.
 const CLOSED_PATIENCE: Duration = Duration::from_millis(300);
 
@@ -101,7 +104,12 @@ impl Kit {
             return Err(StartError::Other("identity has no keys".into()));
         }
         let (grants, verifier) = (self.grants.clone(), self.verifier.clone());
-        self.follow(Area::Identity, peer, move |entry| Ok(grants.apply(entry, &verifier)?));
+        let follow = self.follow(Area::Identity, peer, move |entry| Ok(grants.apply(entry, &verifier)?));
+        // Until it knows who may do what, a service is not there: it would refuse everybody.
+        let heard = Timestamp::MIN + SignedDuration::from_secs(1);
+        while follow.wait_closed(heard, IDENTITY_PATIENCE).await.is_err() {
+            tracing::warn!("waiting for identity's journal");
+        }
         Ok(())
     }
 
