@@ -84,6 +84,10 @@ class Manifests(unittest.TestCase):
             # Identity knows all services; every other one has its own key only.
             expected = None if area == "identity" else [{"key": f"vigia-{area}.pem", "path": f"vigia-{area}.pem"}]
             self.assertEqual(keys, expected, area)
+            # Who keeps evidence has a store for all replicas, and a place for uploads that can be written.
+            writes = [mount["mountPath"] for mount in pod["spec"]["containers"][0]["volumeMounts"] if not mount.get("readOnly")]
+            self.assertEqual(writes, ["/data/evidence"] if area == "reporting" else [], area)
+            self.assertEqual("envFrom" in pod["spec"]["containers"][0], area == "reporting", area)
 
 
 def free_port() -> int:
