@@ -1,6 +1,6 @@
 //! Who calls, and where it may do what it asks for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 use tonic::{Request, Status};
@@ -9,7 +9,7 @@ use vigia_proto::{
     identity::{Role, RoleGrant},
 };
 
-use crate::{clock::Clock, error::Error};
+use crate::{clock::Clock, error::Error, token::Claims};
 
 /// What each role may do: the one table. A permission that no role holds is denied to everybody.
 pub const PERMISSIONS: [(Role, &[&str]); 9] = [
@@ -175,13 +175,12 @@ pub fn scope_of(permission: &str, grants: &[RoleGrant]) -> Option<Scope> {
 /// touches rows asks for it, so unchecked access does not compile.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub(crate) principal: String,
-    pub(crate) grants: Vec<RoleGrant>,
-    pub(crate) permission: String,
-    pub(crate) method: String,
+    /// Whose token it is; none where nobody need show one, and of Vigía itself.
+    pub(crate) claims: Option<Arc<Claims>>,
+    pub(crate) grants: Arc<Vec<RoleGrant>>,
+    pub(crate) permission: &'static str,
+    pub(crate) method: &'static str,
     pub(crate) scope: Scope,
-    pub(crate) token_id: String,
-    pub(crate) token_expires_at: Timestamp,
     pub(crate) received_at: Timestamp,
     /// Whether the request's last byte was here at `received_at`.
     pub(crate) is_received: bool,
@@ -190,15 +189,13 @@ pub struct Caller {
 
 impl Caller {
     /// Vigía itself, for what is done at its own command line and not by a call: making the first administrator.
-    pub fn vigia(clock: &Clock, command: &str) -> Self {
+    pub fn vigia(clock: &Clock, command: &'static str) -> Self {
         Self {
-            principal: String::new(),
-            grants: Vec::new(),
-            permission: String::new(),
-            method: command.to_owned(),
+            claims: None,
+            grants: Arc::default(),
+            permission: "",
+            method: command,
             scope: Scope::Everywhere,
-            token_id: String::new(),
-            token_expires_at: Timestamp::MIN,
             received_at: clock.now(),
             is_received: false,
             clock: clock.clone(),
@@ -226,12 +223,12 @@ impl Caller {
 
     /// `clients/…` or `accounts/…`.
     pub fn principal(&self) -> &str {
-        &self.principal
+        self.claims.as_ref().map_or("", |claims| &claims.sub)
     }
 
     /// Whether it is a person and not a system.
     pub fn is_person(&self) -> bool {
-        self.principal.starts_with("accounts/")
+        self.principal().starts_with("accounts/")
     }
 
     /// Where the permission that was used holds.
@@ -248,13 +245,13 @@ impl Caller {
     }
 
     /// The permission that was used.
-    pub fn permission(&self) -> &str {
-        &self.permission
+    pub fn permission(&self) -> &'static str {
+        self.permission
     }
 
     /// The method that is called, as gRPC path.
-    pub fn method(&self) -> &str {
-        &self.method
+    pub fn method(&self) -> &'static str {
+        self.method
     }
 
     /// The roles it holds.
@@ -264,7 +261,10 @@ impl Caller {
 
     /// The id of its token and when that ends.
     pub fn token(&self) -> (&str, Timestamp) {
-        (&self.token_id, self.token_expires_at)
+        self.claims.as_ref().map_or(("", Timestamp::MIN), |claims| {
+            let expires_at = Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX);
+            (&claims.jti, expires_at)
+        })
     }
 
     /// When the request's last byte was here, in domain time.

@@ -63,8 +63,15 @@ impl Clock {
         self.0.simulated
     }
 
-    /// Sets a simulated clock, which then stands still; never back. Does nothing to a real one.
+    /// Sets a simulated clock, which then stands still; never back. Does nothing to a real one. The journals say at once
+    /// up to when they are closed now.
     pub fn set(&self, at: Timestamp) {
+        self.set_quietly(at);
+        self.tell();
+    }
+
+    /// The same, but the journals say it at their next heartbeat only: for whoever sets the clock often and asks seldom.
+    pub fn set_quietly(&self, at: Timestamp) {
         if self.is_simulated() && at > self.now() {
             self.put(Set { at, runs_since: None });
         }
@@ -77,11 +84,15 @@ impl Clock {
                 at: self.now(),
                 runs_since: Some(machine_now()),
             });
+            self.tell();
         }
     }
 
     fn put(&self, set: Set) {
         *self.0.set.lock().unwrap_or_else(PoisonError::into_inner) = Some(set);
+    }
+
+    fn tell(&self) {
         self.0.turned.send_modify(|turns| *turns = turns.wrapping_add(1));
     }
 

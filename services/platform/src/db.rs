@@ -7,6 +7,7 @@
 //! made durable by one commit. One that fails rolls back its savepoint and hurts no neighbour; one alone waits for
 //! nobody.
 
+mod backup;
 mod batch;
 mod connect;
 mod head;
@@ -41,6 +42,7 @@ use crate::{
 };
 
 pub use self::{
+    backup::copy_database,
     batch::{Batch, NotWritten},
     connect::{Durability, Store, migrate_postgres},
     insert::Column,

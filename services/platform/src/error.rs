@@ -1,10 +1,10 @@
 //! What was refused, in one shape: a stable reason, a sentence in two languages, and each fault with its path.
 
-use std::{collections::HashMap, ops::RangeInclusive};
+use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
 use jiff::civil::Date;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt};
 use vigia_proto::{
     error::{FieldViolation, Reason, Refusal},
@@ -248,6 +248,9 @@ fn code(reason: Reason) -> Code {
     }
 }
 
+/// When a call that was refused only for the moment may be tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 impl From<Error> for Status {
     fn from(Error(parts): Error) -> Self {
         let name = parts.reason.as_str_name();
@@ -257,13 +260,21 @@ impl From<Error> for Status {
         for fault in &parts.faults {
             details.add_bad_request_violation(fault.path.as_str(), format!("{} / {}", fault.es, fault.en));
         }
-        if matches!(
+        let is_passing = matches!(
             parts.reason,
             Reason::Overloaded | Reason::GrantsStale | Reason::NotClosedYet | Reason::Unavailable
-        ) {
-            details.set_retry_info(Some(std::time::Duration::from_secs(1)));
+        );
+        if is_passing {
+            details.set_retry_info(Some(AGAIN_AFTER));
         }
-        Status::with_error_details(code(parts.reason), parts.en, details)
+        let mut status = Status::with_error_details(code(parts.reason), parts.en, details);
+        if is_passing {
+            // The same for gRPC libraries that try again by themselves (proposal A6).
+            status
+                .metadata_mut()
+                .insert("grpc-retry-pushback-ms", MetadataValue::from(AGAIN_AFTER.as_secs() * 1000));
+        }
+        status
     }
 }
 

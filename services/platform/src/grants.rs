@@ -15,11 +15,11 @@ use crate::{clock::instant, token::Verifier};
 
 /// Who holds which role. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Grants(Arc<RwLock<HashMap<String, Vec<RoleGrant>>>>);
+pub struct Grants(Arc<RwLock<HashMap<String, Arc<Vec<RoleGrant>>>>>);
 
 impl Grants {
     /// The roles of a principal; none where it is unknown or disabled.
-    pub fn of(&self, principal: &str) -> Option<Vec<RoleGrant>> {
+    pub fn of(&self, principal: &str) -> Option<Arc<Vec<RoleGrant>>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(principal).cloned()
     }
 
@@ -45,7 +45,7 @@ impl Grants {
                     return Ok(());
                 };
                 if let Some(grants) = principals.get_mut(&principal).filter(|grants| !grants.contains(&grant)) {
-                    grants.push(grant);
+                    Arc::make_mut(grants).push(grant);
                 }
             }
             "vigia.identity.v1.RoleRevoked" => {
@@ -57,7 +57,7 @@ impl Grants {
                     return Ok(());
                 };
                 if let Some(grants) = principals.get_mut(&principal) {
-                    grants.retain(|held| *held != grant);
+                    Arc::make_mut(grants).retain(|held| *held != grant);
                 }
             }
             "vigia.identity.v1.PrincipalDisabled" => {

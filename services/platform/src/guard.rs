@@ -2,11 +2,11 @@
 //! needs, denies what is not stated, and gives the handler its `Caller`.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     task::{Context, Poll},
 };
 
@@ -22,6 +22,7 @@ use crate::{
     caller::{Caller, Scope, scope_of},
     error::Error,
     kit::Kit,
+    share::Place,
 };
 
 /// Bytes of a request that is kept while this service waits for others: the largest that any method takes is an import
@@ -84,24 +85,18 @@ pub struct Guarded {
     pub(crate) routes: Routes,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+/// What is answered in the end.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-impl Service<Request<Body>> for Guarded {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Answer {
+impl Guarded {
+    /// Answers a call. What the server holds for it, such as its place among the calls at once, is held until then.
+    pub(crate) fn answer(&self, request: Request<Body>, held: impl Send + 'static) -> Answer {
         let Self { kit, mut routes } = self.clone();
         let span = info_span!("call", rpc = request.uri().path(), caller = Empty, position = Empty, status = Empty);
-        let entered = span.clone();
         Box::pin(
             async move {
-                let (caller, mut request) = match let_in(&kit, request).await {
+                let _held = held;
+                let (caller, _place, mut request) = match let_in(&kit, request).await {
                     Ok(let_in) => let_in,
                     Err(error) => return Ok(Status::from(error).into_http()),
                 };
@@ -125,14 +120,29 @@ impl Service<Request<Body>> for Guarded {
                 tracing::debug!("answered");
                 Ok(response)
             }
-            .instrument(entered),
+            .instrument(span),
         )
     }
 }
 
-/// Checks token and permission, and waits until this service has seen what the caller has.
-async fn let_in(kit: &Kit, mut request: Request<Body>) -> Result<(Caller, Request<Body>), Error> {
-    let path = request.uri().path().to_owned();
+/// The same for a service of this process, over no socket.
+impl Service<Request<Body>> for Guarded {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        self.answer(request, ())
+    }
+}
+
+/// Checks token and permission, and waits until this service has seen what the caller has, and until it is the caller's
+/// turn.
+async fn let_in(kit: &Kit, mut request: Request<Body>) -> Result<(Caller, Option<Place>, Request<Body>), Error> {
     let denied = |permission: &str| {
         Error::refused(
             Reason::PermissionDenied,
@@ -141,22 +151,21 @@ async fn let_in(kit: &Kit, mut request: Request<Body>) -> Result<(Caller, Reques
         )
         .with("permission", permission)
     };
-    let method = METHODS.get(&path).ok_or_else(|| denied("no declarado"))?;
+    let (path, method) = METHODS.get_key_value(request.uri().path()).ok_or_else(|| denied("no declarado"))?;
     let permission = method.permission.as_deref().ok_or_else(|| denied("no declarado"))?;
     let mut caller = Caller {
-        principal: String::new(),
-        grants: Vec::new(),
-        permission: permission.to_owned(),
+        claims: None,
+        grants: Arc::default(),
+        permission,
         method: path,
-        scope: Scope::Institutions(std::collections::BTreeSet::new()),
-        token_id: String::new(),
-        token_expires_at: jiff::Timestamp::MIN,
+        scope: Scope::Institutions(BTreeSet::new()),
         received_at: kit.clock.now(),
         is_received: false,
         clock: kit.clock.clone(),
     };
     if permission == "public" {
-        return Ok((caller, request));
+        let place = if method.is_unary { Some(kit.shares.enter("").await?) } else { None };
+        return Ok((caller, place, request));
     }
     let bearer = request
         .headers()
@@ -166,11 +175,8 @@ async fn let_in(kit: &Kit, mut request: Request<Body>) -> Result<(Caller, Reques
     let claims = bearer.and_then(|token| kit.verifier.verify(token)).ok_or_else(Caller::unknown)?;
     let at_least = request.headers().get("vigia-at-least").and_then(|value| value.to_str().ok());
     if let Some(at_least) = at_least.map(str::to_owned) {
-        // A report that is here before midnight is not late because this service had to wait for another one.
         if method.is_unary {
-            request = received(request).await?;
-            caller.received_at = kit.clock.now();
-            caller.is_received = true;
+            request = received(request, &mut caller).await?;
         }
         kit.wait_at_least(&at_least).await?;
     }
@@ -183,15 +189,22 @@ async fn let_in(kit: &Kit, mut request: Request<Body>) -> Result<(Caller, Reques
     } else {
         scope_of(permission, &grants).ok_or_else(|| denied(permission))?
     };
-    caller.principal = claims.sub;
+    let mut place = kit.shares.try_enter(&claims.sub);
+    if place.is_none() && method.is_unary {
+        request = received(request, &mut caller).await?;
+        place = Some(kit.shares.enter(&claims.sub).await?);
+    }
+    caller.claims = Some(claims);
     caller.grants = grants;
-    caller.token_id = claims.jti;
-    caller.token_expires_at = jiff::Timestamp::from_second(claims.exp).unwrap_or(jiff::Timestamp::MAX);
-    Ok((caller, request))
+    Ok((caller, place.filter(|_| method.is_unary), request))
 }
 
-/// The request with its last byte here.
-async fn received(request: Request<Body>) -> Result<Request<Body>, Error> {
+/// The request with its last byte here: a report that is here before midnight is not late because this service had to
+/// wait for another one, or for its turn.
+async fn received(request: Request<Body>, caller: &mut Caller) -> Result<Request<Body>, Error> {
+    if caller.is_received {
+        return Ok(request);
+    }
     let (head, body) = request.into_parts();
     let body = Limited::new(body, REQUEST_BYTES_MAX).collect().await.map_err(|_| {
         Error::refused(
@@ -200,5 +213,7 @@ async fn received(request: Request<Body>) -> Result<Request<Body>, Error> {
             "The request did not arrive whole, or is too large.",
         )
     })?;
+    caller.received_at = caller.clock.now();
+    caller.is_received = true;
     Ok(Request::from_parts(head, Body::new(Full::new(body.to_bytes()))))
 }

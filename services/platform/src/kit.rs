@@ -22,6 +22,7 @@ use crate::{
     grants::Grants,
     guard::Guarded,
     peer::{Peer, Route},
+    share::Shares,
     token::Verifier,
 };
 
@@ -71,6 +72,7 @@ pub struct Kit {
     pub verifier: Verifier,
     /// Who holds which role.
     pub grants: Grants,
+    pub(crate) shares: Shares,
     follows: Arc<RwLock<Vec<Follow>>>,
 }
 
@@ -82,6 +84,7 @@ impl Kit {
             clock,
             verifier: Verifier::default(),
             grants: Grants::default(),
+            shares: Shares::default(),
             follows: Arc::default(),
         }
     }

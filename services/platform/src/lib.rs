@@ -22,6 +22,7 @@ pub mod page;
 pub mod peer;
 pub mod plan_changes;
 pub mod server;
+mod share;
 pub mod token;
 
 pub use area::Area;

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tonic::{Status, body::Body, transport::Channel};
 use tower::{Service, ServiceExt};
+use vigia_client::Patient;
 use vigia_proto::identity::{IssueTokenRequest, issue_token_request::Credentials, token_service_client::TokenServiceClient};
 
 use crate::{clock::machine_now, guard::Guarded, token::Key};
@@ -22,7 +23,14 @@ pub enum Route {
     /// In this process.
     Local(Guarded),
     /// Over a socket.
-    Remote(Channel),
+    Remote(Patient<Channel>),
+}
+
+impl Route {
+    /// Over a channel, with patience.
+    pub fn over(channel: Channel) -> Self {
+        Self::Remote(Patient::new(channel))
+    }
 }
 
 impl Service<Request<Body>> for Route {
@@ -33,7 +41,7 @@ impl Service<Request<Body>> for Route {
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
         match self {
             Self::Local(_) => Poll::Ready(Ok(())),
-            Self::Remote(channel) => channel.poll_ready(context).map_err(|cause| Status::unavailable(cause.to_string())),
+            Self::Remote(channel) => channel.poll_ready(context),
         }
     }
 
@@ -43,10 +51,7 @@ impl Service<Request<Body>> for Route {
                 let answer = guarded.call(request);
                 Box::pin(async { Ok(answer.await.unwrap_or_else(|never| match never {})) })
             }
-            Self::Remote(channel) => {
-                let answer = channel.call(request);
-                Box::pin(async { answer.await.map_err(|cause| Status::unavailable(cause.to_string())) })
-            }
+            Self::Remote(channel) => channel.call(request),
         }
     }
 }

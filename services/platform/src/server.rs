@@ -29,8 +29,9 @@ const STREAMS_PER_CONNECTION: u32 = 256;
 const RESET_STREAMS_MAX: usize = 64;
 /// Bytes of a request's headers at most.
 const HEADER_BYTES_MAX: u32 = 16 << 10;
-/// Calls at once over all connections; past it they are shed.
-const CALLS_AT_ONCE: usize = 1024;
+/// Calls at once over all connections, waiting ones and streams among them; past it they are shed unread. Far more than
+/// one caller can hold (see `share.rs`).
+const CALLS_AT_ONCE: usize = 8192;
 /// How long a drain may take.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -151,11 +152,6 @@ where
             );
             return Box::pin(async { Ok(Status::from(error).into_http()) });
         };
-        let answer = guarded.clone().call(request);
-        Box::pin(async move {
-            let answer = answer.await;
-            drop(permit);
-            answer
-        })
+        guarded.answer(request, permit)
     }
 }

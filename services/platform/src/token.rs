@@ -208,7 +208,7 @@ pub struct Verifier(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     keys: RwLock<HashMap<String, DecodingKey>>,
-    verified: RwLock<HashMap<[u8; 32], Claims>>,
+    verified: RwLock<HashMap<[u8; 32], Arc<Claims>>>,
     revoked: RwLock<HashMap<String, i64>>,
 }
 
@@ -235,7 +235,7 @@ impl Verifier {
     }
 
     /// The claims of a token that is ours, whole, in time and not revoked.
-    pub fn verify(&self, token: &str) -> Option<Claims> {
+    pub fn verify(&self, token: &str) -> Option<Arc<Claims>> {
         if token.len() > TOKEN_BYTES_MAX {
             return None;
         }
@@ -246,7 +246,7 @@ impl Verifier {
         } else {
             let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
             let key = self.0.keys.read().unwrap_or_else(PoisonError::into_inner).get(&kid)?.clone();
-            let claims = verify(token, "at+jwt", ISSUER, &key, TOKEN_LIFE)?;
+            let claims = Arc::new(verify(token, "at+jwt", ISSUER, &key, TOKEN_LIFE)?);
             let mut verified = self.0.verified.write().unwrap_or_else(PoisonError::into_inner);
             if verified.len() >= CACHE_MAX {
                 verified.clear();

@@ -146,14 +146,24 @@ impl Cast {
         }
     }
 
-    /// The same members, who reach the services over other channels: those of a copy.
+    /// The same members, who reach the services over other channels: those of a copy. Their tokens go with them: the copy
+    /// has the key that signed them.
     pub fn over(&self, channels: Channels) -> Self {
-        let mut copy = Self::new(channels, Credentials::clone(&self.administrator.credentials));
-        copy.calls = self.calls;
-        for (id, member) in &self.members {
-            copy.join(id, Credentials::clone(&member.credentials));
+        let administrator = Principal {
+            channels,
+            seen: Seen::default(),
+            ..self.administrator.clone()
+        };
+        let over = |member: &Principal| Principal {
+            channels: administrator.channels.clone(),
+            seen: administrator.seen.clone(),
+            ..member.clone()
+        };
+        Self {
+            members: self.members.iter().map(|(id, member)| (id.clone(), over(member))).collect(),
+            calls: self.calls,
+            administrator,
         }
-        copy
     }
 
     /// Lets in those who keep the plans, with their clients' keys and their persons' password.

@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result};
 use http::{Request, Response};
 use tonic::{Status, body::Body, transport::Channel};
 use tower::{Service, ServiceExt};
+use vigia_client::Patient;
 use vigia_platform::Area;
 
 use crate::{cluster, lang::say, output::Usage};
@@ -26,12 +27,13 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A channel for each service. Clones share the connections.
 #[derive(Clone, Debug)]
-pub struct Channels(BTreeMap<Area, Channel>);
+pub struct Channels(BTreeMap<Area, Patient<Channel>>);
 
 impl Channels {
     /// All over one channel.
     #[cfg(test)]
     pub fn over(channel: &Channel) -> Self {
+        let channel = Patient::new(channel.clone());
         Self(Area::ALL.into_iter().map(|area| (area, channel.clone())).collect())
     }
 
@@ -55,17 +57,17 @@ impl Channels {
     }
 }
 
-async fn connect(address: &str) -> Result<Channel> {
+async fn connect(address: &str) -> Result<Patient<Channel>> {
     // A line that has gone dead without a word is told from a slow answer by pings that nobody returns.
     let endpoint = Channel::from_shared(cluster::url(address))?
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let channel = endpoint.connect().await;
-    channel.with_context(|| {
+    let channel = endpoint.connect().await.with_context(|| {
         let unreachable = say("no se pudo hablar con el servidor", "the server could not be reached");
         format!("{unreachable} {address}")
-    })
+    })?;
+    Ok(Patient::new(channel))
 }
 
 impl Service<Request<Body>> for Channels {
@@ -83,10 +85,7 @@ impl Service<Request<Body>> for Channels {
         let path = request.uri().path().to_owned();
         Box::pin(async move {
             let channel = channel.ok_or_else(|| Status::unavailable(format!("--server: {path}?")))?;
-            channel
-                .oneshot(request)
-                .await
-                .map_err(|cause| Status::unavailable(cause.to_string()))
+            channel.oneshot(request).await
         })
     }
 }

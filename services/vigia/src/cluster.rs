@@ -115,7 +115,7 @@ fn route(options: &Options, to: Area, built: &BTreeMap<Area, Guarded>) -> Result
     let Some(address) = options.peers.get(&to) else {
         bail!("falta la dirección de «{to}» (peers.{to}) / the address of \"{to}\" is missing (peers.{to})");
     };
-    Ok(Route::Remote(
+    Ok(Route::over(
         Channel::from_shared(url(address))
             .with_context(|| format!("peers.{to}: {address}"))?
             .connect_lazy(),

@@ -80,7 +80,9 @@ struct Play {
 impl Play {
     async fn begin() -> Self {
         let scenario = Scenario::parse(STORY).expect("a scenario");
-        let backstage = Backstage::prepare(Processes::One, None).await.expect("a backstage");
+        let backstage = Backstage::prepare(Processes::One, None, &scenario.institutions())
+            .await
+            .expect("a backstage");
         let stage = Stage::set(&scenario, &backstage).await.expect("a stage");
         Self {
             stage,

@@ -32,7 +32,7 @@ pub const UNSAID: &str = "Escenario";
 impl Stage {
     /// Plays one event at its instant. The inner result says whether the call was refused, and why.
     pub async fn play(&mut self, scenario: &Scenario, event: &Event) -> Result<std::result::Result<(), Refusal>> {
-        self.turn_clock(scenario.instant(event.at)?).await?;
+        self.turn_clock_quietly(scenario.instant(event.at)?).await?;
         let result = self.call(event).await;
         Ok(match result {
             Ok(()) => Ok(()),

@@ -86,9 +86,10 @@ pub async fn run(files: &[PathBuf], processes: Processes, server: Option<String>
         .map(|(_, scenario)| scenario.events.len() + scenario.expect.len())
         .sum();
     let progress = progress(events);
-    let backstage = Backstage::prepare(processes, server.as_deref()).await?;
-    // Twice as many as there are cores: each waits now and then, for a commit or for a follower.
-    let at_once = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+    let institutions = scenarios.iter().flat_map(|(_, scenario)| scenario.institutions()).collect();
+    let backstage = Backstage::prepare(processes, server.as_deref(), &institutions).await?;
+    // Four times as many as there are cores: each waits now and then, for a commit or for a follower.
+    let at_once = 4 * std::thread::available_parallelism().map_or(2, usize::from);
     let mut played: Vec<Outcome> = futures::stream::iter(scenarios)
         .map(|(file, scenario)| {
             let (progress, backstage) = (&progress, &backstage);

@@ -16,7 +16,11 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 use tonic::Status;
-use vigia_platform::{Area, Clock, db::ScratchDatabases, token::Key};
+use vigia_platform::{
+    Area, Clock,
+    db::{ScratchDatabases, copy_database},
+    token::Key,
+};
 use vigia_proto::{
     assignments::{ImportInstitutionsRequest, institution_service_client::InstitutionServiceClient},
     plans::{ImportPlanRequest, plan_service_client::PlanServiceClient},
@@ -43,24 +47,23 @@ pub enum Processes {
     EachItsOwn,
 }
 
-/// What every stage begins with: databases with their tables, and the offices that all scenarios know. Made once; each
-/// stage copies it, which takes a tenth of the time.
+/// What every stage begins with: databases with their tables, the offices that all scenarios know, and every institution
+/// that one of them names. Made once; each stage copies it, which takes a tenth of the time.
 #[derive(Debug)]
 pub struct Backstage {
     cast: Cast,
     processes: Processes,
     /// Where the databases are, if not in the directory: those to copy, and the URL of the one that is copied.
     databases: Option<(ScratchDatabases, String)>,
-    // Still running, so that nobody writes to the files while they are copied. The directory goes last.
-    _running: Option<Running>,
+    /// Databases and keys, in nobody's use.
     directory: TempDir,
 }
 
 impl Backstage {
     /// Makes it: in files, or on the PostgreSQL server of a URL.
-    pub async fn prepare(processes: Processes, server: Option<&str>) -> Result<Self> {
-        let directory = TempDir::with_prefix("vigia-")?;
-        cluster::make_directory(directory.path())?;
+    pub async fn prepare(processes: Processes, server: Option<&str>, institutions: &BTreeSet<String>) -> Result<Self> {
+        let workshop = TempDir::with_prefix("vigia-")?;
+        cluster::make_directory(workshop.path())?;
         // Long before any plan: entries of a journal never run backwards.
         let clock = Clock::simulated(Timestamp::UNIX_EPOCH);
         let databases = match server.map(ScratchDatabases::on) {
@@ -71,22 +74,32 @@ impl Backstage {
             None => None,
         };
         let url = databases.as_ref().map(|(_, url)| url.clone());
-        let running = cluster::start(cluster::build(&options(directory.path(), url, &clock)).await?).await?;
-        let password = fs::read_to_string(cluster::password_path(directory.path()))?;
+        let running = cluster::start(cluster::build(&options(workshop.path(), url, &clock)).await?).await?;
+        let password = fs::read_to_string(cluster::password_path(workshop.path()))?;
         let administrator = Credentials::Account(cluster::ADMINISTRATOR.to_owned(), password.trim().to_owned());
         let mut cast = Cast::new(Channels::connect(&running.address.to_string()).await?, administrator);
         cast.offices(new_key, SCRATCH_PASSWORD).await?;
-        let mut still_running = Some(running);
-        if let Some((databases, url)) = &databases {
-            // PostgreSQL copies only what nobody is connected to.
-            drop(still_running.take());
-            databases.close(url).await?;
+        let_in(&mut cast, institutions).await?;
+        let directory = TempDir::with_prefix("vigia-")?;
+        match &databases {
+            Some((databases, url)) => {
+                // PostgreSQL copies only what nobody is connected to.
+                drop(running);
+                databases.close(url).await?;
+            }
+            None => {
+                for area in Area::ALL {
+                    copy_database(area, workshop.path(), directory.path()).await?;
+                }
+            }
+        }
+        for kept in ["keys", "SCRATCH"] {
+            copy(&workshop.path().join(kept), &directory.path().join(kept))?;
         }
         Ok(Self {
             cast,
             processes,
             databases,
-            _running: still_running,
             directory,
         })
     }
@@ -98,6 +111,27 @@ impl Backstage {
             None => Ok(()),
         }
     }
+}
+
+async fn let_in(cast: &mut Cast, institutions: &BTreeSet<String>) -> Result<()> {
+    // An import of nobody is refused.
+    if institutions.is_empty() {
+        return Ok(());
+    }
+    let mut file = "id,name_es,function,kind\n".to_owned();
+    for id in institutions {
+        file.push_str(&format!("{id},{id},executive,ministry\n"));
+    }
+    let request = ImportInstitutionsRequest {
+        file: file.into(),
+        request_id: cast.request_id(),
+        ..ImportInstitutionsRequest::default()
+    };
+    InstitutionServiceClient::new(cast.of("coordinator")?)
+        .import_institutions(request)
+        .await
+        .map_err(told)?;
+    cast.institutions(institutions, new_key).await
 }
 
 fn options(directory: &Path, database: Option<String>, clock: &Clock) -> cluster::Options {
@@ -139,7 +173,7 @@ enum Services {
 }
 
 impl Stage {
-    /// Sets the stage: services on sockets, everybody who is named, and the plan in force.
+    /// Sets the stage: services on sockets, everybody who was let in backstage, and the plan in force.
     pub async fn set(scenario: &Scenario, backstage: &Backstage) -> Result<Self> {
         let directory = TempDir::with_prefix("vigia-")?;
         copy(backstage.directory.path(), directory.path())?;
@@ -176,7 +210,6 @@ impl Stage {
             services,
             _directory: directory,
         };
-        stage.let_in(&scenario.institutions()).await?;
         stage.adopt(scenario, begin).await?;
         Ok(stage)
     }
@@ -190,10 +223,19 @@ impl Stage {
         }
     }
 
-    /// Sets the clock of all services; never back.
+    /// Sets the clock of all services, before a question; never back.
     pub async fn turn_clock(&mut self, at: Timestamp) -> Result<()> {
+        self.turn_clock_quietly(at).await?;
+        if let Services::Here(clock, _) = &self.services {
+            clock.set(at);
+        }
+        Ok(())
+    }
+
+    /// The same before an event, which need not wait until the journals are closed.
+    pub async fn turn_clock_quietly(&mut self, at: Timestamp) -> Result<()> {
         match &mut self.services {
-            Services::Here(clock, _) => clock.set(at),
+            Services::Here(clock, _) => clock.set_quietly(at),
             Services::Apart(services) => {
                 for service in services {
                     service.turn_clock(at).await?;
@@ -201,27 +243,6 @@ impl Stage {
             }
         }
         Ok(())
-    }
-
-    async fn let_in(&mut self, institutions: &BTreeSet<String>) -> Result<()> {
-        // An import of nobody is refused.
-        if institutions.is_empty() {
-            return Ok(());
-        }
-        let mut file = "id,name_es,function,kind\n".to_owned();
-        for id in institutions {
-            file.push_str(&format!("{id},{id},executive,ministry\n"));
-        }
-        let request = ImportInstitutionsRequest {
-            file: file.into(),
-            request_id: self.cast.request_id(),
-            ..ImportInstitutionsRequest::default()
-        };
-        InstitutionServiceClient::new(self.cast.of("coordinator")?)
-            .import_institutions(request)
-            .await
-            .map_err(told)?;
-        self.cast.institutions(institutions, new_key).await
     }
 
     /// Imports the plan and puts it in force before anything happens.
@@ -261,17 +282,16 @@ impl Stage {
     }
 }
 
-/// Copies databases and keys.
+/// Copies a file, or a directory with all that is in it.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    cluster::make_directory(to)?;
+    if from.is_file() {
+        fs::copy(from, to)?;
+        return Ok(());
+    }
+    fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
+        copy(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
 }

@@ -258,6 +258,8 @@ async fn start_of_serve(vigia: &Path, directory: &Path) -> Result<(Duration, f64
     command
         .args(["serve", "--listen", &address, "--data"])
         .arg(directory)
+        // `serve` refuses a variable that it does not know.
+        .env_remove("VIGIA_BIN")
         .stderr(Stdio::null());
     let served = Served {
         child: command.spawn()?,

@@ -67,10 +67,11 @@ pub(super) async fn open(area: Area, store: &Store, durability: Durability) -> R
             let writer = sqlite(area, directory, durability, 1).await?;
             check_sqlite(&writer, durability).await?;
             // Its only user is this program: it brings the tables up to date itself.
-            if let Schema::Newer(names) = vigia_migrations::check(&writer, area.name()).await? {
-                return Err(newer(area, &names));
+            match vigia_migrations::check(&writer, area.name()).await? {
+                Schema::Current => {}
+                Schema::Older(_) => vigia_migrations::migrate(&writer, area.name()).await?,
+                Schema::Newer(names) => return Err(newer(area, &names)),
             }
-            vigia_migrations::migrate(&writer, area.name()).await?;
             let reader = sqlite(area, directory, durability, 4).await?;
             Ok(Connections { writer, reader })
         }
@@ -112,8 +113,13 @@ fn newer(area: Area, unknown: &[String]) -> DbErr {
     ))
 }
 
+/// Where an area's database lies in a directory.
+pub(super) fn file(area: Area, directory: &Path) -> PathBuf {
+    directory.join(format!("{area}.sqlite"))
+}
+
 async fn sqlite(area: Area, directory: &Path, durability: Durability, connections: u32) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", directory.join(format!("{area}.sqlite")).display()));
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file(area, directory).display()));
     let synchronous = match durability {
         Durability::Full => SqliteSynchronous::Full,
         Durability::Scratch => SqliteSynchronous::Off,

@@ -112,9 +112,9 @@ impl World {
         let mut world = Self {
             clock,
             zone: time_zone,
-            plans: Route::Remote(tonic::transport::Channel::from_static("http://127.0.0.1:1").connect_lazy()),
+            plans: Route::over(tonic::transport::Channel::from_static("http://127.0.0.1:1").connect_lazy()),
             plans_kit: None,
-            assignments: Route::Remote(tonic::transport::Channel::from_static("http://127.0.0.1:1").connect_lazy()),
+            assignments: Route::over(tonic::transport::Channel::from_static("http://127.0.0.1:1").connect_lazy()),
             key,
         };
         let plans = world.kit(Area::Plans, place).await;
