@@ -121,7 +121,6 @@ impl Named<'_> {
 
     /// A finding in words.
     fn finding(&self, found: &Finding) -> Explanation {
-        let said = |report: Both, es: &str, en: &str| Both::new(format!("{} {es}.", report.es), format!("{} {en}.", report.en));
         match found {
             Finding::NotMeasurable { indicator, .. } => {
                 let named = self.indicator(indicator);
@@ -406,7 +405,7 @@ impl Named<'_> {
             .view
             .action(self.action)
             .is_some_and(|action| action.kind() == p::ActionKind::Instrument);
-        if is_instrument && !claimed.is_empty() && !sent.iter().any(|content| content.shows) {
+        if is_instrument && !claimed.is_empty() && !sent.iter().any(|content| self.view.shows(content)) {
             let mut step = step(
                 "FINDING_NO_EVIDENCE",
                 Both::new(
@@ -424,6 +423,7 @@ impl Named<'_> {
             let Some(content) = self.view.contents(assignment, *period).last() else {
                 continue;
             };
+            steps.extend(self.of_evidence_and_review(assignment, *period));
             for (indicator, given) in &content.broken_down {
                 let asked = self
                     .view
@@ -456,6 +456,45 @@ impl Named<'_> {
                 step.positions = vec![format!("reporting:{}", content.position)];
                 steps.push(step);
             }
+        }
+        steps
+    }
+
+    /// What a reader should know of the last report sent for an obligation: evidence that never came, and a review by
+    /// somebody of the very institution.
+    fn of_evidence_and_review(&self, assignment: &AssignmentId, period: Period) -> Vec<Explanation> {
+        let mut steps = Vec::new();
+        let sent = self.view.contents(assignment, period);
+        let Some(content) = sent.last() else { return steps };
+        let report = self.report(assignment, period);
+        let count = self.view.never_came(content).len();
+        if count > 0 {
+            let (es, en) = match count {
+                1 => (
+                    "nombra un medio de verificación cuyo archivo no llegó en las 24 horas siguientes".to_owned(),
+                    "names evidence whose file did not come within 24 hours".to_owned(),
+                ),
+                _ => (
+                    format!("nombra {count} medios de verificación cuyos archivos no llegaron en las 24 horas siguientes"),
+                    format!("names {count} pieces of evidence whose files did not come within 24 hours"),
+                ),
+            };
+            let mut step = step("FINDING_EVIDENCE_NEVER_CAME", said(report.clone(), &es, &en));
+            step.positions = vec![format!("reporting:{}", content.position)];
+            steps.push(step);
+        }
+        let own = self.view.own_reviews(assignment, period, content.version);
+        if !own.is_empty() {
+            let mut step = step(
+                "FINDING_OWN_REVIEW",
+                said(
+                    report,
+                    "fue revisado por alguien que actúa por la misma institución",
+                    "was reviewed by somebody who acts for the very institution",
+                ),
+            );
+            step.positions = own.iter().map(|review| format!("reporting:{}", review.position)).collect();
+            steps.push(step);
         }
         steps
     }
@@ -561,6 +600,10 @@ impl Named<'_> {
             );
         }
         steps.push(self.how_it_stands(owed));
+        // What was rejected is as if it had never been sent.
+        if owed.version.is_some() {
+            steps.extend(self.of_evidence_and_review(&owed.assignment, owed.period));
+        }
         steps
     }
 
@@ -608,6 +651,11 @@ impl Named<'_> {
             .values(&observed, &required)
             .at(&owed.facts)
     }
+}
+
+/// A sentence about a report.
+fn said(report: Both, es: &str, en: &str) -> Both {
+    Both::new(format!("{} {es}.", report.es), format!("{} {en}.", report.en))
 }
 
 /// A role in words.

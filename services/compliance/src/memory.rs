@@ -11,14 +11,14 @@ use jiff::{Timestamp, tz::TimeZone};
 use prost::Message;
 use vigia_platform::{
     Area, Error,
-    facts::{PlanFacts, SharedFacts, obligation_name},
+    facts::{EVIDENCE_FOLLOWS_WITHIN, EvidenceNamed, PlanFacts, SharedFacts, obligation_name},
     instant,
 };
 use vigia_proto::{
     assignments::{InstitutionSaved, TerritorySaved},
     journal::Entry,
     plans::{self as p, PlanDefinition},
-    reporting::ReportSubmitted,
+    reporting::{ReportReviewed, ReportSubmitted},
 };
 use vigia_rules::{ActionId, AssignmentId, IndicatorId, InstitutionId, Period, TerritoryCode};
 
@@ -37,6 +37,19 @@ struct Beside {
     /// For each journal the last position at each instant.
     positions: BTreeMap<Area, Vec<(Timestamp, i64)>>,
     contents: HashMap<String, Contents>,
+    /// By plan: reviews by somebody who acts for the very institution that owes the report.
+    own_reviews: HashMap<String, OwnReviews>,
+}
+
+type OwnReviews = HashMap<(AssignmentId, Period), Vec<OwnReview>>;
+
+/// A review of the reviewer's own institution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnReview {
+    recorded_at: Timestamp,
+    /// Where it stands.
+    pub(crate) position: i64,
+    version: u32,
 }
 
 type Contents = HashMap<(AssignmentId, Period), Vec<Content>>;
@@ -47,10 +60,10 @@ pub(crate) struct Content {
     recorded_at: Timestamp,
     /// Where it stands.
     pub(crate) position: i64,
+    /// Which version of the report.
+    pub(crate) version: u32,
     /// Whether it states values or milestones.
     pub(crate) claims: bool,
-    /// Whether it shows evidence.
-    pub(crate) shows: bool,
     /// The indicators that it states a value for, each with the dimensions that the value is broken down by.
     pub(crate) broken_down: Vec<(IndicatorId, Vec<String>)>,
 }
@@ -83,12 +96,26 @@ impl Memory {
                 let content = Content {
                     recorded_at: time,
                     position: entry.position,
+                    version: u32::try_from(report.version).unwrap_or(0),
                     claims: !report.values.is_empty() || !report.milestones.is_empty(),
-                    shows: !report.evidence.is_empty() || !report.evidence_links.is_empty(),
                     broken_down: broken_down(event)?,
                 };
                 let key = obligation_name(obligation)?;
                 beside.contents.entry(plan).or_default().entry(key).or_default().push(content);
+            }
+            "vigia.reporting.v1.ReportReviewed" => {
+                let review = ReportReviewed::decode(event)?.review.unwrap_or_default();
+                if review.own_institution {
+                    let (obligation, version) = review.report.split_once("/reports/").unwrap_or_default();
+                    let plan = obligation.split('/').nth(1).unwrap_or_default().to_owned();
+                    let own = OwnReview {
+                        recorded_at: time,
+                        position: entry.position,
+                        version: version.parse().unwrap_or(0),
+                    };
+                    let key = obligation_name(obligation)?;
+                    beside.own_reviews.entry(plan).or_default().entry(key).or_default().push(own);
+                }
             }
             _ => {}
         }
@@ -124,6 +151,8 @@ impl Memory {
                 zone: zone.unwrap_or(TimeZone::UTC),
                 names: &beside.names,
                 contents: beside.contents.get(plan),
+                own_reviews: beside.own_reviews.get(plan),
+                stored: &self.facts,
             })
         };
         self.facts.with_plan(plan, asked).unwrap_or_else(|| Err(not_found()))
@@ -184,6 +213,9 @@ pub(crate) struct View<'m> {
     pub(crate) zone: TimeZone,
     names: &'m HashMap<String, Vec<(Timestamp, String)>>,
     contents: Option<&'m Contents>,
+    own_reviews: Option<&'m OwnReviews>,
+    /// Knows which evidence is stored.
+    stored: &'m SharedFacts,
 }
 
 impl<'m> View<'m> {
@@ -254,6 +286,43 @@ impl<'m> View<'m> {
             .map(Vec::as_slice)
             .unwrap_or_default();
         &all[..all.partition_point(|content| content.recorded_at <= self.t)]
+    }
+
+    /// The evidence that a submission names and whose bytes did not come in time: by then nobody who answers for the
+    /// report has stored them, and the time in which they may follow has passed.
+    pub(crate) fn never_came(&self, content: &Content) -> Vec<&'m EvidenceNamed> {
+        let named = self.evidence_of(content);
+        named
+            .iter()
+            .filter(|named| self.t.duration_since(named.received_at) >= EVIDENCE_FOLLOWS_WITHIN && !self.is_stored(named))
+            .collect()
+    }
+
+    /// Whether a submission shows anything: evidence that is here, or may still come.
+    pub(crate) fn shows(&self, content: &Content) -> bool {
+        self.evidence_of(content).len() > self.never_came(content).len()
+    }
+
+    fn evidence_of(&self, content: &Content) -> &'m [EvidenceNamed] {
+        self.facts.evidence_named_at(u64::try_from(content.position).unwrap_or(u64::MAX))
+    }
+
+    fn is_stored(&self, named: &EvidenceNamed) -> bool {
+        let line = self.facts.facts.line_from(&named.assignment, self.t);
+        line.iter().any(|answers| {
+            let stored = self
+                .stored
+                .evidence_stored(&named.evidence, &format!("institutions/{}", answers.institution));
+            stored.is_some_and(|stored| stored.recorded_at <= self.t)
+        })
+    }
+
+    /// The reviews of a version, by then, by somebody who acts for the institution that owes it.
+    pub(crate) fn own_reviews(&self, assignment: &AssignmentId, period: Period, version: u32) -> Vec<&'m OwnReview> {
+        let key = (assignment.clone(), period);
+        let all = self.own_reviews.and_then(|reviews| reviews.get(&key)).into_iter().flatten();
+        all.filter(|review| review.version == version && review.recorded_at <= self.t)
+            .collect()
     }
 
     /// What was sent on an action by then, by anyone.

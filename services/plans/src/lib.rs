@@ -11,6 +11,7 @@ mod entities;
 pub mod file;
 pub mod file_changes;
 pub mod file_write;
+mod kept;
 mod normal;
 mod plans;
 mod reader;
@@ -31,7 +32,7 @@ use vigia_proto::plans::{plan_service_server::PlanServiceServer, revision_servic
 pub async fn build(kit: Kit) -> Result<Guarded, StartError> {
     // A file of 4 MiB comes with its frame, and so does its export.
     let size = file::FILE_BYTES_MAX + 64 * 1024;
-    let plans = PlanServiceServer::new(plans::Plans { kit: kit.clone() }).max_decoding_message_size(size);
+    let plans = PlanServiceServer::new(plans::Plans::new(kit.clone())).max_decoding_message_size(size);
     let revisions = RevisionServiceServer::new(revisions::Revisions { kit: kit.clone() }).max_decoding_message_size(size);
     Ok(kit.guard(Routes::new(plans).add_service(revisions)))
 }

@@ -1,5 +1,7 @@
 //! PlanService: drafts are written here; plans in force are read.
 
+use std::sync::Arc;
+
 use prost::Message;
 use prost_types::FieldMask;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -14,13 +16,15 @@ use crate::{
     check::check,
     entities::plan,
     file, file_write,
+    kept::Kept,
     normal::{normalise, normalise_plan},
     store::{self, Part, Stored, draft_only, id_or_made, save_part, save_plan, whole},
 };
 
 #[derive(Debug)]
 pub(crate) struct Plans {
-    pub(crate) kit: Kit,
+    kit: Kit,
+    kept: Kept,
 }
 
 /// The plan that a resource belongs to, by its name.
@@ -74,8 +78,15 @@ fn check_mask(change: &Change) -> Result<(), Error> {
 }
 
 impl Plans {
-    async fn now(&self, caller: &Caller, plan: &str) -> Result<PlanDefinition, Error> {
-        Ok(Stored::load(self.kit.db.read(caller), plan).await?.now(self.kit.clock.now()))
+    pub(crate) fn new(kit: Kit) -> Self {
+        Self {
+            kit,
+            kept: Kept::default(),
+        }
+    }
+
+    async fn now(&self, caller: &Caller, plan: &str) -> Result<Arc<PlanDefinition>, Error> {
+        self.kept.now(&self.kit.db, caller, plan, self.kit.clock.now()).await
     }
 
     async fn create<P: Part, R: Message + Default>(
@@ -162,7 +173,7 @@ impl Plans {
 
     async fn get<P: Part>(&self, caller: &Caller, name: &str) -> Result<P, Error> {
         name::split(P::PATTERN, name).ok_or_else(|| Error::not_found(name))?;
-        find(&self.now(caller, &plan_of(name)).await?, name)
+        find(&*self.now(caller, &plan_of(name)).await?, name)
     }
 
     async fn list<P: Part>(
@@ -292,7 +303,9 @@ impl plan_service_server::PlanService for Plans {
     async fn get_plan(&self, request: Request<GetPlanRequest>) -> Result<Response<GetPlanResponse>, Status> {
         let (caller, request) = (Caller::of(&request)?, request.into_inner());
         let definition = self.now(&caller, &request.name).await?;
-        Ok(Response::new(GetPlanResponse { plan: definition.plan }))
+        Ok(Response::new(GetPlanResponse {
+            plan: definition.plan.clone(),
+        }))
     }
 
     async fn list_plans(&self, request: Request<ListPlansRequest>) -> Result<Response<ListPlansResponse>, Status> {

@@ -239,6 +239,12 @@ impl Db {
         &self.0.reader
     }
 
+    /// The position of the last entry, as any process has committed it: what was read after this was asked holds all up
+    /// to it.
+    pub async fn position(&self) -> Result<i64, Error> {
+        Ok(head::read(&self.0.reader).await?.position)
+    }
+
     /// The committed entries after a position, as many as a batch holds.
     pub(crate) async fn entries_after(&self, position: i64) -> Result<Vec<Entry>, DbErr> {
         let recent = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner).after(position);

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use prost::Message;
 use vigia_proto::{
     assignments as a, journal,
@@ -20,6 +20,9 @@ use vigia_rules::{
 };
 
 use crate::{Area, clock::instant, error::Error, name, plan_changes};
+
+/// How long the bytes of evidence may follow the receipt of a report that names it.
+pub const EVIDENCE_FOLLOWS_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Events on a plan's resources from which no verdict follows.
 const BEAR_ON_NO_VERDICT: [&str; 8] = [
@@ -54,6 +57,17 @@ struct DefinitionVersion {
     acts_from: Timestamp,
     recorded_at: Timestamp,
     definition: Arc<PlanDefinition>,
+    /// By action, as resource name: its place, and those of its indicators.
+    places: HashMap<String, (usize, Vec<usize>)>,
+}
+
+/// An action with its texts.
+#[derive(Clone, Debug)]
+pub struct Described<'a> {
+    /// The action.
+    pub action: &'a p::Action,
+    /// Its indicators, in the plan's order.
+    pub indicators: Vec<&'a p::Indicator>,
 }
 
 /// Evidence that a submitted report names: its bytes may follow within 24 hours of the receipt.
@@ -86,8 +100,25 @@ impl PlanFacts {
 
     /// The plan with its texts as it was as of t; none as long as it was a draft.
     pub fn definition_at(&self, t: Timestamp) -> Option<&PlanDefinition> {
+        self.version_at(t).map(|version| &*version.definition)
+    }
+
+    /// An action with its texts as it was as of t, found without looking through the plan; `name` is its resource name.
+    pub fn described_at(&self, name: &str, t: Timestamp) -> Option<Described<'_>> {
+        let version = self.version_at(t)?;
+        let (action, indicators) = version.places.get(name)?;
+        Some(Described {
+            action: version.definition.actions.get(*action)?,
+            indicators: indicators
+                .iter()
+                .filter_map(|place| version.definition.indicators.get(*place))
+                .collect(),
+        })
+    }
+
+    fn version_at(&self, t: Timestamp) -> Option<&DefinitionVersion> {
         let known = |version: &&DefinitionVersion| version.acts_from <= t && version.recorded_at <= t;
-        self.versions.iter().rev().find(known).map(|version| &*version.definition)
+        self.versions.iter().rev().find(known)
     }
 
     /// Whether an assignment is only indicative: it does not bind.
@@ -107,6 +138,12 @@ impl PlanFacts {
     /// All evidence that submitted reports name, in the order of recording.
     pub fn evidence_named(&self) -> &[EvidenceNamed] {
         &self.evidence_named
+    }
+
+    /// The evidence that the submission at a position of reporting's journal names.
+    pub fn evidence_named_at(&self, position: u64) -> &[EvidenceNamed] {
+        let before = |limit: u64| self.evidence_named.partition_point(|named| named.entry.position.number < limit);
+        &self.evidence_named[before(position)..before(position.saturating_add(1))]
     }
 
     /// An indicator of an action, by its code, in the newest plan.
@@ -301,11 +338,11 @@ impl PlanFacts {
                 let recorded_at = at.recorded_at;
                 let key = (acts_from, recorded_at);
                 let place = self.versions.partition_point(|other| (other.acts_from, other.recorded_at) <= key);
-                let definition = Arc::new(definition.clone());
                 let version = DefinitionVersion {
                     acts_from,
                     recorded_at,
-                    definition,
+                    places: places(&definition),
+                    definition: Arc::new(definition.clone()),
                 };
                 self.versions.insert(place, version);
             }
@@ -313,6 +350,19 @@ impl PlanFacts {
         self.definition = definition;
         Ok(())
     }
+}
+
+/// Where each action stands in a plan, and its indicators.
+fn places(definition: &PlanDefinition) -> HashMap<String, (usize, Vec<usize>)> {
+    let actions = definition.actions.iter().enumerate();
+    let mut places: HashMap<String, (usize, Vec<usize>)> =
+        actions.map(|(place, action)| (action.name.clone(), (place, Vec::new()))).collect();
+    for (place, indicator) in definition.indicators.iter().enumerate() {
+        if let Some((_, indicators)) = places.get_mut(plan_changes::action_of(&indicator.name)) {
+            indicators.push(place);
+        }
+    }
+    places
 }
 
 fn unreadable(what: &str) -> Error {

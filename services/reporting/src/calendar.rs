@@ -44,7 +44,7 @@ fn of_plan(
     let seen = plan
         .ids()
         .filter(|assignment| plan.answerable(assignment).any(|institution| caller.sees(institution)));
-    let owed = seen.flat_map(|assignment| plan.owed(assignment, t));
+    let owed = plan.owed(seen.collect::<Vec<_>>(), t);
     let asked = owed.filter(|owed| request.institution.is_empty() || request.institution == format!("institutions/{}", owed.institution));
     let mut keyed: Vec<_> = asked.map(|owed| (key(id, &owed), owed)).collect();
     keyed.retain(|(key, _)| page.after.as_ref().is_none_or(|after| key > after));

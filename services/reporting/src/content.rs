@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use vigia_platform::Faults;
+use vigia_platform::{Faults, facts::Described};
 use vigia_proto::{
-    plans::{EvidenceMetadata, PlanDefinition},
+    plans::{EvidenceMetadata, ReportingCalendar},
     reporting::{IndicatorValue, MilestoneDone, Observation, ObservationAnswer, Ratio, Report, Spending, indicator_value::Value},
     types::Decimal,
 };
@@ -45,19 +45,16 @@ pub(crate) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// By the action as the plan in force has it, and the plan's definition for what the rules do not need; `name` is
-    /// the action's resource name. Nothing is asked for where there is no action. Day and observations are set by who
-    /// knows them.
-    pub(crate) fn of(action: Option<&'a rules::Action>, definition: &'a PlanDefinition, name: &str, period: Period) -> Self {
-        let below = format!("{name}/indicators/");
-        let described = definition.indicators.iter().filter(|indicator| indicator.name.starts_with(&below));
-        let reporting = definition.plan.as_ref().and_then(|plan| plan.reporting.as_ref());
+    /// By the action as the plan in force has it, and its description and the plan's calendar for what the rules do not
+    /// need. Nothing is asked for where there is no action. Day and observations are set by who knows them.
+    pub(crate) fn of(
+        action: Option<&'a rules::Action>,
+        described: Option<Described<'a>>,
+        reporting: Option<&ReportingCalendar>,
+        period: Period,
+    ) -> Self {
         let mut budget = BTreeMap::new();
-        let lines = definition
-            .actions
-            .iter()
-            .filter(|action| action.name == name)
-            .flat_map(|action| &action.budget_lines);
+        let lines = described.iter().flat_map(|described| &described.action.budget_lines);
         for line in lines.filter(|line| line.year == i32::from(period.last_day().year())) {
             let foreseen = line
                 .current
@@ -69,6 +66,7 @@ impl<'a> Asked<'a> {
                 *sum = &*sum + &foreseen;
             }
         }
+        let breakdown = described.iter().flat_map(|described| &described.indicators);
         Self {
             budget,
             refuses_traces: reporting.is_none_or(|reporting| reporting.evidence_metadata() != EvidenceMetadata::Accept),
@@ -84,7 +82,7 @@ impl<'a> Asked<'a> {
                 .flat_map(|action| &action.milestones)
                 .map(|milestone| milestone.id.as_str())
                 .collect(),
-            breakdown: described
+            breakdown: breakdown
                 .map(|indicator| (indicator.code.as_str(), indicator.breakdown.as_slice()))
                 .collect(),
         }
@@ -357,12 +355,8 @@ mod tests {
     }
 
     fn paths(report: &Report, is_mixed: bool) -> Vec<String> {
-        let (action, definition) = (action(), PlanDefinition::default());
-        let (_, faults) = check(
-            report,
-            &Asked::of(Some(&action), &definition, "plans/p/actions/a", period()),
-            |_| is_mixed,
-        );
+        let action = action();
+        let (_, faults) = check(report, &Asked::of(Some(&action), None, None, period()), |_| is_mixed);
         faults.list().iter().map(|fault| fault.path.clone()).collect()
     }
 
@@ -441,8 +435,8 @@ mod tests {
 
     #[test]
     fn what_was_done_was_done_by_today() {
-        let (action, definition) = (action(), PlanDefinition::default());
-        let mut asked = Asked::of(Some(&action), &definition, "plans/p/actions/a", period());
+        let action = action();
+        let mut asked = Asked::of(Some(&action), None, None, period());
         asked.today = Some("2026-07-10".parse().expect("a day"));
         let check = |milestones: &[&str], done: &[(&str, &str)], expect: &[&str]| {
             let done = done.iter().map(|(milestone, done_on)| MilestoneDone {
@@ -467,8 +461,8 @@ mod tests {
 
     #[test]
     fn an_answer_names_what_was_observed() {
-        let (action, definition) = (action(), PlanDefinition::default());
-        let mut asked = Asked::of(Some(&action), &definition, "plans/p/actions/a", period());
+        let action = action();
+        let mut asked = Asked::of(Some(&action), None, None, period());
         let observations = [Observation {
             id: "1.1".to_owned(),
             ..Observation::default()
@@ -506,18 +500,14 @@ mod tests {
 
     #[test]
     fn what_is_accepted_is_canonical() {
-        let (action, definition) = (action(), PlanDefinition::default());
+        let action = action();
         let given = Report {
             values: vec![number("I1", "007.50")],
             version: 9,
             etag: "x".to_owned(),
             ..Report::default()
         };
-        let (content, faults) = check(
-            &given,
-            &Asked::of(Some(&action), &definition, "plans/p/actions/a", period()),
-            |_| false,
-        );
+        let (content, faults) = check(&given, &Asked::of(Some(&action), None, None, period()), |_| false);
         assert!(faults.list().is_empty());
         assert_eq!(
             content,
@@ -535,8 +525,8 @@ mod tests {
             codes in proptest::collection::vec("(I1|I2|M1|.{0,3})", 0..8),
             numbers in proptest::collection::vec("-?[0-9]{0,18}(\\.[0-9]{0,8})?|.{0,8}", 8),
         ) {
-            let (action, definition) = (action(), PlanDefinition::default());
-            let asked = Asked::of(Some(&action), &definition, "plans/p/actions/a", period());
+            let action = action();
+            let asked = Asked::of(Some(&action), None, None, period());
             let values: Vec<_> = codes.iter().zip(&numbers).enumerate().map(|(i, (code, text))| match i % 3 {
                 0 => number(code, text),
                 1 => ratio(code, text, &numbers[0]),

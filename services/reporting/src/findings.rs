@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use vigia_platform::Faults;
+use jiff::Timestamp;
+use vigia_platform::{Faults, facts::EVIDENCE_FOLLOWS_WITHIN};
 use vigia_proto::reporting::{Finding, Report};
 use vigia_rules::{self as rules, Exact, IndicatorId, Period};
 
@@ -11,9 +11,6 @@ use crate::{
     content::{Asked, parsed},
     links,
 };
-
-/// How long the bytes of evidence may follow the report that names it.
-pub(crate) const EVIDENCE_FOLLOWS_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known beside the report.
 #[derive(Debug, Default)]
@@ -237,8 +234,9 @@ fn exact(value: &rules::Value) -> Option<Exact> {
 
 #[cfg(test)]
 mod tests {
+    use vigia_platform::facts::Described;
     use vigia_proto::{
-        plans::{self, PlanDefinition},
+        plans,
         reporting::{Breakdown, IndicatorValue, Observation, ObservationAnswer, Spending, indicator_value::Value},
         types::Decimal,
     };
@@ -270,28 +268,27 @@ mod tests {
         let day = |text: &str| text.parse().expect("a day");
         let mut action = rules::Action::new("a", "c", day("2026-01-01"), day("2026-12-31"));
         action.indicators = vec![rules::Indicator::new("I1", Aggregation::Cumulative)];
-        let definition = PlanDefinition {
-            actions: vec![plans::Action {
-                name: "plans/p/actions/a".to_owned(),
-                budget_lines: vec![plans::BudgetLine {
-                    year: 2026,
-                    classifier: "530101".to_owned(),
-                    initial: Some(decimal("80")),
-                    current: Some(decimal("100")),
-                    ..plans::BudgetLine::default()
-                }],
-                ..plans::Action::default()
+        let described = plans::Action {
+            budget_lines: vec![plans::BudgetLine {
+                year: 2026,
+                classifier: "530101".to_owned(),
+                initial: Some(decimal("80")),
+                current: Some(decimal("100")),
+                ..plans::BudgetLine::default()
             }],
-            indicators: vec![plans::Indicator {
-                name: "plans/p/actions/a/indicators/i1".to_owned(),
-                code: "I1".to_owned(),
-                breakdown: vec!["province".to_owned()],
-                ..plans::Indicator::default()
-            }],
-            ..PlanDefinition::default()
+            ..plans::Action::default()
+        };
+        let indicator = plans::Indicator {
+            code: "I1".to_owned(),
+            breakdown: vec!["province".to_owned()],
+            ..plans::Indicator::default()
+        };
+        let described = Described {
+            action: &described,
+            indicators: vec![&indicator],
         };
         let period = |text: &str| text.parse::<Period>().expect("a period");
-        let mut asked = Asked::of(Some(&action), &definition, "plans/p/actions/a", period("2026-Q2"));
+        let mut asked = Asked::of(Some(&action), Some(described), None, period("2026-Q2"));
         let observations = [Observation {
             id: "1.1".to_owned(),
             ..Observation::default()

@@ -14,7 +14,7 @@ use vigia_proto::{
     plans::{PlanDefinition, ReportingCalendar},
     reporting::extension::Covers,
 };
-use vigia_rules::{self as rules, AssignmentId, Obligation, Period};
+use vigia_rules::{self as rules, AssignmentId, Obligation, Period, history::InForce};
 
 /// The assignments of all plans: by plan, then by id.
 #[derive(Debug, Default)]
@@ -147,12 +147,9 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// What an assignment owes.
-    pub(crate) fn owed(self, id: &str, t: Timestamp) -> impl Iterator<Item = Obligation> {
-        let id = AssignmentId::from(id);
-        self.periods()
-            .into_iter()
-            .filter_map(move |period| rules::obligation(self.facts, &id, period, t))
+    /// What assignments owe.
+    pub(crate) fn owed<'i>(self, ids: impl IntoIterator<Item = &'i str>, t: Timestamp) -> impl Iterator<Item = Obligation> {
+        rules::obligations_of(self.facts, ids.into_iter().map(AssignmentId::from), t)
     }
 
     /// The plan with its texts as it is in force at `t`; as it will be, as long as it is not.
@@ -167,9 +164,8 @@ impl<'a> Plan<'a> {
 
     /// An action as the plan that is in force at `t` has it; `name` is a resource name.
     pub(crate) fn action_at(&self, name: &str, t: Timestamp) -> Option<&'a rules::Action> {
-        let (_, plan) = self.facts.plan_versions().filter(|(acts_from, _)| *acts_from <= t).last()?;
-        let id = name.rsplit('/').next()?;
-        plan.actions.iter().find(|action| action.id.as_str() == id)
+        let id = rules::ActionId::from(name.rsplit('/').next()?);
+        InForce::at(self.facts, t)?.now().action(&id)
     }
 
     /// Steps from assignment to assignment. No more of them than there are, so that a journal that hands over in a

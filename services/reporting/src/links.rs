@@ -116,7 +116,7 @@ fn file_name(faults: &mut Faults, path: &str, name: &str) {
 }
 
 /// The institutions for which a caller acts.
-fn acts_for(caller: &Caller) -> BTreeSet<&str> {
+pub(crate) fn acts_for(caller: &Caller) -> BTreeSet<&str> {
     let grants = caller.grants().iter();
     grants
         .filter(|grant| matches!(grant.role(), Role::Reporter | Role::Head))

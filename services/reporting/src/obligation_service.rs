@@ -65,7 +65,7 @@ impl Obligations {
         let parts = split("plans/{}/assignments/{}", parent).ok_or_else(|| wrong("parent", "plans/{plan}/assignments/{id}"))?;
         let (id, assignment) = (parts[0], parts[1]);
         let owed = self.desk.with_plan(id, |plan| {
-            is_seen(caller, plan, assignment).then(|| plan.owed(assignment, t).map(|owed| (id.to_owned(), owed)).collect())
+            is_seen(caller, plan, assignment).then(|| plan.owed([assignment], t).map(|owed| (id.to_owned(), owed)).collect())
         });
         owed.flatten().ok_or_else(|| Error::not_found(parent))
     }
@@ -230,7 +230,7 @@ fn of_plan(caller: &Caller, id: &str, plan: &Plan<'_>, t: Timestamp) -> Vec<(Str
         Scope::Everywhere => rules::obligations(plan.facts, t).collect(),
         Scope::Institutions(_) => {
             let seen = plan.ids().filter(|assignment| is_seen(caller, plan, assignment));
-            seen.flat_map(|assignment| plan.owed(assignment, t)).collect()
+            plan.owed(seen.collect::<Vec<_>>(), t).collect()
         }
     };
     owed.into_iter().map(|owed| (id.to_owned(), owed)).collect()

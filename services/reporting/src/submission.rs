@@ -129,8 +129,13 @@ impl Judgement {
         let Self { name, decision, request } = self;
         let obligation = &name.obligation;
         let version = name.version.ok_or_else(|| Error::not_found(name.to_string()))?;
-        let reviewed = desk.ask(caller, obligation, |plan| {
+        let (reviewed, own_institution) = desk.ask(caller, obligation, |plan| {
+            let acting = links::acts_for(caller);
+            let own = plan
+                .answerable(obligation.assignment.as_str())
+                .any(|institution| acting.contains(institution));
             let reviewed = rules::review(plan.facts, &obligation.assignment, obligation.period, version, *decision, now);
+            let reviewed = reviewed.map(|reviewed| (reviewed, own));
             reviewed.map_err(|refusal| match refusal {
                 // A version that never was is not one that was replaced.
                 Refused::ReportReplaced { version: current } if version == 0 || version > current => Error::not_found(name.to_string()),
@@ -150,6 +155,7 @@ impl Judgement {
             reviewer: caller.principal().to_owned(),
             observations: request.observations.clone(),
             attachments: request.attachments.clone(),
+            own_institution,
         };
         Ok(Reviewed {
             event: ReportReviewed { review: Some(review) },
@@ -206,7 +212,12 @@ fn asked<'a>(plan: &Plan<'a>, name: &ObligationName, record: &'a Record, t: Time
         .map(|seat| seat.action.as_str())
         .unwrap_or_default();
     let in_force = plan.facts.plan_versions().filter(|(acts_from, _)| *acts_from <= t).last();
-    let mut asked = Asked::of(plan.action_at(action, t), plan.definition_at(t), action, name.period);
+    let mut asked = Asked::of(
+        plan.action_at(action, t),
+        plan.known.described_at(action, t),
+        plan.reporting_at(t),
+        name.period,
+    );
     asked.today = in_force.map(|(_, plan)| plan.calendar.day_of(t));
     asked.observations = record.observations(&name.to_string());
     asked

@@ -31,6 +31,7 @@ pub(crate) async fn entries(db: &DatabaseConnection, name: &ObligationName) -> R
 /// What an entry tells about the obligation; none where it is an extension that does not cover it.
 pub(crate) fn event(plan: &Plan<'_>, name: &ObligationName, entry: &journal_entry::Model) -> Result<Option<TimelineEvent>, Error> {
     let bytes = entry.event.as_slice();
+    let mut own_institution = false;
     let (version, text) = match entry.event_type.as_str() {
         "vigia.reporting.v1.ReportSubmitted" => {
             let report = ReportSubmitted::decode(bytes)?.report.unwrap_or_default();
@@ -41,6 +42,7 @@ pub(crate) fn event(plan: &Plan<'_>, name: &ObligationName, entry: &journal_entr
             let version = ReportName::parse("report", &review.report)?
                 .version
                 .and_then(|version| i32::try_from(version).ok());
+            own_institution = review.own_institution;
             (version.unwrap_or_default(), review.observation)
         }
         "vigia.reporting.v1.ExtensionGranted" => {
@@ -71,6 +73,7 @@ pub(crate) fn event(plan: &Plan<'_>, name: &ObligationName, entry: &journal_entr
         text,
         due_time: moved_to(plan, name, entry.position, time).map(timestamp),
         position: entry.position,
+        own_institution,
     }))
 }
 

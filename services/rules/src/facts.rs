@@ -319,6 +319,24 @@ impl Facts {
         desk
     }
 
+    /// An assignment and those that it was handed on to by t, one after the other: who answers for what it owes.
+    #[must_use]
+    pub fn line_from(&self, id: &AssignmentId, t: Timestamp) -> Vec<&Assignment> {
+        let mut line = Vec::new();
+        let mut at = self.find(id);
+        // No more steps than there are assignments, so that a wrong journal can't turn in a circle.
+        while let Some(desk) = at.filter(|_| line.len() < self.assignments.len()) {
+            let Some(made) = self.assignments[desk].made.as_ref() else { break };
+            line.push(&made.assignment);
+            let beside = self.by_action.get(&made.assignment.action).map(Vec::as_slice).unwrap_or_default();
+            at = beside.iter().copied().find(|next| {
+                let made = self.assignments[*next].made.as_ref();
+                made.is_some_and(|made| made.handed_from == Some(desk) && made.entry.recorded_at <= t)
+            });
+        }
+        line
+    }
+
     fn desk(&mut self, id: &AssignmentId) -> usize {
         if let Some(&at) = self.desk_of.get(id) {
             return at;

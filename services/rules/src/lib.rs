@@ -40,7 +40,9 @@ pub use finding::Finding;
 pub use forecast::{FORECAST_REPORTS_MIN, Forecast, forecast};
 pub use indicator::{TrajectoryPoint, trajectory};
 pub use names::{ActionId, AssignmentId, ComponentId, IndicatorId, InstitutionId, MilestoneId, PlanId, TerritoryCode};
-pub use obligation::{Obligation, ObligationState, Refused, Timeliness, extend, obligation, obligations, review, submit, waive};
+pub use obligation::{
+    Obligation, ObligationState, Refused, Timeliness, extend, obligation, obligations, obligations_of, review, submit, waive,
+};
 pub use period::{Frequency, Period};
 pub use plan::{
     Across, Action, Aggregation, Component, Direction, Fault, Indicator, Interpolation, Milestone, Plan, Point, Policy, Problem, Role,

@@ -187,9 +187,23 @@ pub fn obligation(facts: &Facts, assignment: &AssignmentId, period: Period, t: T
 
 /// All obligations that exist as of t, by assignment in the order of their making, then by period.
 pub fn obligations(facts: &Facts, t: Timestamp) -> impl Iterator<Item = Obligation> {
+    of_desks(facts, facts.in_order.iter().copied(), t)
+}
+
+/// The obligations of these assignments as of t, in the order given, then by period. What holds for a period is asked
+/// once for all of them.
+pub fn obligations_of(
+    facts: &Facts,
+    assignments: impl IntoIterator<Item = AssignmentId>,
+    t: Timestamp,
+) -> impl Iterator<Item = Obligation> {
+    of_desks(facts, assignments.into_iter().filter_map(move |id| facts.find(&id)), t)
+}
+
+fn of_desks(facts: &Facts, desks: impl Iterator<Item = usize>, t: Timestamp) -> impl Iterator<Item = Obligation> {
     let plan = InForce::at(facts, t);
     let periods = plan.as_ref().map(InForce::periods).unwrap_or_default();
-    facts.in_order.iter().flat_map(move |&desk| {
+    desks.flat_map(move |desk| {
         let owed = periods.iter().filter_map(|terms| {
             let plan = plan.as_ref()?;
             Owed::of(plan, terms, desk).map(|owed| owed.to_obligation(terms, t))

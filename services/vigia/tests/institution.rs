@@ -225,7 +225,7 @@ async fn what_is_not_ones_own_is_refused_before_anything_is_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sending_goes_on_after_a_power_cut_and_nothing_doubles() {
-    let mut office = Office::open(60).await;
+    let mut office = Office::open(160).await;
     assert_eq!(office.run("msp", &["template", "t1.csv"]).code, 0);
     let indicators = office.path("t1.indicadores.csv");
     let text = fs::read_to_string(&indicators).unwrap();
@@ -243,7 +243,7 @@ async fn sending_goes_on_after_a_power_cut_and_nothing_doubles() {
     let again = again.json();
     assert_eq!(
         again["received"].as_u64().unwrap() + again["already_received"].as_u64().unwrap(),
-        60,
+        160,
         "{again}"
     );
     let owed = office
@@ -255,5 +255,5 @@ async fn sending_goes_on_after_a_power_cut_and_nothing_doubles() {
         .iter()
         .map(|owed| owed["version"].as_i64().unwrap())
         .collect();
-    assert_eq!(versions, [1; 60]);
+    assert_eq!(versions, [1; 160]);
 }

@@ -107,6 +107,71 @@ fn an_instrument_that_nothing_shows_and_one_who_is_both() {
     insta::assert_snapshot!(said(&action(&journals, "a2", at("2026-07-20 10:00"))));
 }
 
+/// Which of these rules a verdict's explanation names, each with its positions.
+fn named<'a>(verdict: &'a Verdict, rules: &[&str]) -> Vec<(&'a str, String)> {
+    let steps = verdict.explanation.iter().filter(|step| rules.contains(&step.rule.as_str()));
+    steps.map(|step| (step.rule.as_str(), step.positions.join(" "))).collect()
+}
+
+#[test]
+fn evidence_that_does_not_come_within_a_day_is_a_finding_until_it_comes() {
+    let mut journals = world();
+    let named_in = |evidence: &[&str]| r::Report {
+        milestones: vec!["M1".into()],
+        evidence: evidence.iter().map(|name| (*name).to_owned()).collect(),
+        ..r::Report::default()
+    };
+    let sent = "x3/obligations/2026-Q2";
+    journals.submit(at("2026-07-10 09:30"), sent, 1, named_in(&["evidence/a", "evidence/b"]));
+    // Another institution's bytes show nothing; those of its own come late, and one of them never.
+    journals.store(at("2026-07-10 10:00"), "evidence/a", "mdg");
+    journals.store(at("2026-07-11 12:00"), "evidence/a", "msp");
+    let heir = Journals::assignment("x5", "a2", "mdg", a::AssignmentRole::Lead, "2026-07-14");
+    let old = Journals::assignment("x3", "a2", "msp", a::AssignmentRole::Lead, "2026-01-01");
+    journals.hand_over(at("2026-07-13 09:00"), &old, &heir);
+    journals.store(at("2026-07-15 09:00"), "evidence/b", "mdg");
+    let rules = ["FINDING_EVIDENCE_NEVER_CAME", "FINDING_NO_EVIDENCE"];
+    let never = ("FINDING_EVIDENCE_NEVER_CAME", "reporting:1".to_owned());
+    let nothing = ("FINDING_NO_EVIDENCE", "reporting:1".to_owned());
+    for (t, of_obligation, of_action) in [
+        ("2026-07-11 09:29", vec![], vec![]),
+        ("2026-07-11 09:30", vec![never.clone()], vec![nothing.clone()]),
+        ("2026-07-11 12:00", vec![never.clone()], vec![]),
+        // What whoever took the duty over brings counts from then on.
+        ("2026-07-15 08:59", vec![never.clone()], vec![]),
+        ("2026-07-15 09:00", vec![], vec![]),
+    ] {
+        assert_eq!(named(&obligation(&journals, "x3", "2026-Q2", at(t)), &rules), of_obligation, "{t}");
+        assert_eq!(named(&action(&journals, "a2", at(t)), &rules[1..]), of_action, "{t}");
+    }
+    // Once the period is judged, the action's verdict tells it too, also as of then.
+    let all = ["FINDING_EVIDENCE_NEVER_CAME"];
+    journals.submit(at("2026-07-15 10:00"), sent, 2, named_in(&["evidence/c"]));
+    let never = [("FINDING_EVIDENCE_NEVER_CAME", "reporting:5".to_owned())];
+    assert_eq!(named(&action(&journals, "a2", at("2026-07-16 09:59")), &all), []);
+    assert_eq!(named(&action(&journals, "a2", at("2026-07-16 10:00")), &all), never);
+    insta::assert_snapshot!(said(&obligation(&journals, "x3", "2026-Q2", at("2026-07-16 10:00"))));
+}
+
+#[test]
+fn a_review_of_the_own_institution_is_told() {
+    let mut journals = world();
+    let sent = "x1/obligations/2026-Q1";
+    journals.submit(at("2026-04-10 09:30"), sent, 1, report(&[("I1", 60)]));
+    journals.validate_own(at("2026-04-12 09:00"), sent, 1);
+    let rules = ["FINDING_OWN_REVIEW"];
+    let told = [("FINDING_OWN_REVIEW", "reporting:2".to_owned())];
+    for (t, told) in [("2026-04-12 08:59", &told[..0]), ("2026-04-20 10:00", &told[..])] {
+        assert_eq!(named(&obligation(&journals, "x1", "2026-Q1", at(t)), &rules), told, "{t}");
+        assert_eq!(named(&action(&journals, "a1", at(t)), &rules), told, "{t}");
+    }
+    // A version that somebody else judges is another matter.
+    journals.review(at("2026-04-21 09:00"), sent, 1, r::Decision::Returned, "2026-05-05");
+    journals.submit(at("2026-04-22 09:00"), sent, 2, report(&[("I1", 60)]));
+    journals.review(at("2026-04-23 09:00"), sent, 2, r::Decision::Validated, "");
+    assert_eq!(named(&obligation(&journals, "x1", "2026-Q1", at("2026-04-24 10:00")), &rules), []);
+}
+
 #[test]
 fn an_obligation_from_its_ground_to_its_answer() {
     let mut journals = world();

@@ -9,9 +9,10 @@ use std::{
 use anyhow::Result;
 use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use vigia_proto::reporting::{Finding, Obligation, ObligationState, Report, SubmitReportRequest};
+use vigia_proto::reporting::{BatchMode, Finding, Obligation, ObligationState, Report, SubmitReportBatchRequest, SubmittedRow};
 
 use super::{
+    batches::{Batch, UNDER_WAY, batches},
     book::keys,
     fault::{Fault, told},
     filled::{Filled, Stated, periods},
@@ -54,18 +55,51 @@ pub async fn examine(server: &Server, filled: &Filled, replace: bool) -> Result<
         return Ok((vec![Standing::Faulty; filled.reports.len()], vec![fault]));
     }
     let bar = bar(filled.reports.len(), say("revisando", "checking"));
-    let mut answers = stream::iter(&filled.reports)
-        .map(|stated| one(server, stated, owed.get(&stated.obligation), replace))
+    let mut known = stream::iter(&filled.reports)
+        .map(|stated| known(server, stated, owed.get(&stated.obligation), replace))
         .buffered(CALLS);
     let (mut standings, mut faults) = (Vec::new(), Vec::new());
-    while let Some(answer) = answers.next().await {
-        let (standing, mut found) = answer?;
+    while let Some(known) = known.next().await {
+        let (standing, found) = match known? {
+            Ok(standing) => (standing, None),
+            Err(fault) => (Standing::Faulty, Some(fault)),
+        };
+        // What is still to be asked about is counted when it is answered.
+        bar.inc(u64::from(!matches!(standing, Standing::ToSend { .. })));
         standings.push(standing);
-        faults.append(&mut found);
-        bar.inc(1);
+        faults.push(found.into_iter().collect());
     }
+    let to_send = (0..standings.len()).filter(|place| matches!(standings[*place], Standing::ToSend { .. }));
+    let mut answers = stream::iter(batches(&filled.reports, to_send.collect::<Vec<_>>()))
+        .map(|batch| checked(server, batch))
+        .buffered(UNDER_WAY);
+    while let Some(answer) = answers.next().await {
+        for (place, answer) in answer? {
+            match (answer, &mut standings[place]) {
+                (Ok(row), Standing::ToSend { findings, .. }) => *findings = row.findings,
+                (Ok(_), _) => {}
+                (Err(refused), standing) => {
+                    *standing = Standing::Faulty;
+                    faults[place] = self::faults(&filled.reports[place], &refused);
+                }
+            }
+            bar.inc(1);
+        }
+    }
+    drop(answers);
     bar.finish_and_clear();
-    Ok((standings, faults))
+    Ok((standings, faults.into_iter().flatten().collect()))
+}
+
+/// What the server would make of a batch's reports, by their places.
+async fn checked(server: &Server, batch: Batch) -> Result<Vec<(usize, Result<SubmittedRow, Refused>)>> {
+    let request = SubmitReportBatchRequest {
+        rows: batch.rows,
+        mode: BatchMode::Each.into(),
+        validate_only: true,
+        request_id: String::new(),
+    };
+    Ok(batch.places.into_iter().zip(server.submit(request).await?.rows).collect())
 }
 
 /// A progress bar, where a person looks at it.
@@ -137,8 +171,9 @@ fn of_another_period(filled: &Filled, owed: &BTreeMap<String, Obligation>) -> Op
     ))
 }
 
-async fn one(server: &Server, stated: &Stated, owed: Option<&Obligation>, replace: bool) -> Result<(Standing, Vec<Fault>)> {
-    let faulty = |fault: Fault| Ok((Standing::Faulty, vec![fault]));
+/// How a report stands by what is owed and what was received; one that can be sent is still to be checked.
+async fn known(server: &Server, stated: &Stated, owed: Option<&Obligation>, replace: bool) -> Result<Result<Standing, Fault>> {
+    let faulty = |fault: Fault| Ok(Err(fault));
     let Some(owed) = owed else {
         return faulty(stated.fault(
             "",
@@ -157,7 +192,7 @@ async fn one(server: &Server, stated: &Stated, owed: Option<&Obligation>, replac
         let received = matches!(owed.state(), ObligationState::Submitted | ObligationState::Validated);
         let same = says_the_same(&server.report(&owed.name, base).await?, &stated.report);
         if received && same {
-            return Ok((Standing::Received { version: base }, Vec::new()));
+            return Ok(Ok(Standing::Received { version: base }));
         }
         let changed = base != stated.version && !replace;
         let unanswered = !received && same && matches!(owed.state(), ObligationState::Returned | ObligationState::ReturnedOverdue);
@@ -188,22 +223,10 @@ async fn one(server: &Server, stated: &Stated, owed: Option<&Obligation>, replac
             ));
         }
     }
-    let request = SubmitReportRequest {
-        parent: stated.obligation.clone(),
-        report: Some(stated.report.clone()),
-        validate_only: true,
-        ..SubmitReportRequest::default()
-    };
-    match server.submit(request).await? {
-        Ok(answer) => Ok((
-            Standing::ToSend {
-                base,
-                findings: answer.findings,
-            },
-            Vec::new(),
-        )),
-        Err(refused) => Ok((Standing::Faulty, faults(stated, &refused))),
-    }
+    Ok(Ok(Standing::ToSend {
+        base,
+        findings: Vec::new(),
+    }))
 }
 
 /// A refusal as faults of the cells that it is about.

@@ -3,6 +3,7 @@
 //! `layout` says how the workbook looks, `write` and `read` know the file formats, `filled` turns what was read into
 //! reports, `examine` asks the server about them. The rest is a file for each command.
 
+mod batches;
 mod book;
 mod calendar;
 mod check;

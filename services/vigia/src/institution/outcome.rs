@@ -6,7 +6,7 @@ use anyhow::Result;
 use rust_xlsxwriter::XlsxError;
 use serde::Serialize;
 use vigia_platform::instant;
-use vigia_proto::{journal::Entry, reporting::SubmitReportResponse};
+use vigia_proto::{journal::Entry, reporting::SubmittedRow};
 
 use super::{
     book::{Origin, keys},
@@ -75,13 +75,12 @@ impl Outcome {
 
 impl Receipt {
     /// Of a report that was received just now.
-    pub fn of_answer(answer: &SubmitReportResponse) -> Self {
-        let report = answer.report.clone().unwrap_or_default();
+    pub fn of_row(row: &SubmittedRow, received_at: &str) -> Self {
         Self {
-            report: report.name,
-            received_at: at(report.receive_time.as_ref()),
-            position: answer.position,
-            leaf_hash: hex::encode(&answer.leaf_hash),
+            report: row.report.clone(),
+            received_at: received_at.to_owned(),
+            position: row.position,
+            leaf_hash: hex::encode(&row.leaf_hash),
         }
     }
 

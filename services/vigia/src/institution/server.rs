@@ -5,15 +5,18 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+use vigia_platform::instant;
 use vigia_proto::{
     assignments::{Assignment, ListAssignmentsRequest, assignment_service_client::AssignmentServiceClient},
+    error::Refusal,
     identity::{WhoAmIRequest, WhoAmIResponse, principal_service_client::PrincipalServiceClient},
     journal::{Entry, ListEntriesRequest},
     plans::{Action, GetPlanRequest, Indicator, ListActionsRequest, ListIndicatorsRequest, Plan, plan_service_client::PlanServiceClient},
     reporting::{
-        GetObligationTimelineRequest, GetReportRequest, ListObligationsRequest, Obligation, Report, SubmitReportRequest,
-        SubmitReportResponse, TimelineEvent, obligation_service_client::ObligationServiceClient,
+        GetObligationTimelineRequest, GetReportRequest, ListObligationsRequest, Obligation, Report, SubmitReportBatchRequest,
+        SubmitReportResult, SubmittedRow, TimelineEvent, obligation_service_client::ObligationServiceClient,
         report_service_client::ReportServiceClient, reporting_journal_service_client::ReportingJournalServiceClient,
+        submit_report_result::Result as Row,
     },
 };
 
@@ -28,6 +31,8 @@ use crate::{
 const PAGE: i32 = 1_000;
 /// How often a call is tried that met a server which is overloaded, starting or gone: with the waits below, half a minute.
 const ATTEMPTS_MAX: u32 = 7;
+/// Bytes of an answer to a batch at most.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The first wait between two attempts; each one after it is twice as long.
 const WAIT_FIRST: Duration = Duration::from_millis(250);
 
@@ -37,6 +42,15 @@ pub struct Server {
     principal: Principal,
     /// Its address, as templates name it.
     pub address: String,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// When its last byte was received, RFC 3339.
+    pub received_at: String,
+    /// By row, in their order.
+    pub rows: Vec<Result<SubmittedRow, Refused>>,
 }
 
 /// What a server has refused, in the reader's language.
@@ -71,6 +85,21 @@ impl Refused {
             reason,
             text,
             fields: fields.collect(),
+        }
+    }
+}
+
+impl Refused {
+    /// Reads the refusal of one of many.
+    fn told(refusal: Refusal) -> Self {
+        let reason = refusal.reason().as_str_name();
+        let fields = refusal.field_violations.into_iter();
+        Self {
+            reason: reason.strip_prefix("REASON_").unwrap_or(reason).to_owned(),
+            text: say(&refusal.text_es, &refusal.text_en).to_owned(),
+            fields: fields
+                .map(|field| (field.field, say(&field.text_es, &field.text_en).to_owned()))
+                .collect(),
         }
     }
 }
@@ -239,18 +268,23 @@ impl Server {
         Ok(answer.map_err(refused)?.into_inner().report.unwrap_or_default())
     }
 
-    /// Submits a report, or only has it checked. The inner result says whether the server took it.
-    pub async fn submit(&self, request: SubmitReportRequest) -> Result<Result<SubmitReportResponse, Refused>> {
-        let mut client = ReportServiceClient::new(self.principal.clone());
-        match patiently(async || client.submit_report(request.clone()).await).await {
-            Ok(answer) => Ok(Ok(answer.into_inner())),
-            Err(status) => match status.code() {
-                Code::InvalidArgument | Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists | Code::Aborted => {
-                    Ok(Err(Refused::of(&status)))
-                }
-                _ => Err(refused(status)),
-            },
-        }
+    /// Submits reports, each on its own, or only has them checked: what became of each, in their order.
+    pub async fn submit(&self, request: SubmitReportBatchRequest) -> Result<Batch> {
+        let client = ReportServiceClient::new(self.principal.clone());
+        // Findings of many reports may take more than the 4 MiB that a client takes by default.
+        let mut client = client.max_decoding_message_size(ANSWER_BYTES_MAX);
+        let answer = patiently(async || client.submit_report_batch(request.clone()).await).await;
+        let answer = answer.map_err(refused)?.into_inner();
+        let received_at = answer.receive_time.as_ref().and_then(instant);
+        let row = |row: SubmitReportResult| match row.result {
+            Some(Row::Submitted(submitted)) => Ok(submitted),
+            Some(Row::Refusal(refusal)) => Err(Refused::told(refusal)),
+            None => Err(Refused::told(Refusal::default())),
+        };
+        Ok(Batch {
+            received_at: received_at.map_or_else(String::new, |at| at.to_string()),
+            rows: answer.results.into_iter().map(row).collect(),
+        })
     }
 
     /// The journal entries of an obligation, in order.

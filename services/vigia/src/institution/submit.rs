@@ -1,15 +1,19 @@
 //! `vigia submit`: sends a filled file. Nothing is sent while anything in it is wrong, and nothing is ever sent twice: a
-//! report whose content the server has already is left alone, and each call has an id that follows from file, obligation
-//! and the version that it builds on.
+//! report whose content the server has already is left alone, and each call has an id that follows from file, obligations
+//! and the versions that it builds on.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use futures::{StreamExt, stream};
 use uuid::Uuid;
-use vigia_proto::reporting::{ReportSubmitted, SubmitReportRequest};
+use vigia_proto::reporting::{BatchMode, ReportSubmitted, SubmitReportBatchRequest, SubmittedRow};
 
 use super::{
+    batches::{UNDER_WAY, batches},
     check::{finding_text, tell_faults},
     examine::{CALLS, Standing, bar, examine, faults},
     fault::{Fault, told},
@@ -17,7 +21,7 @@ use super::{
     outcome::{Outcome, Receipt, Sent, write},
     read::read,
     receipt::submission,
-    server::Server,
+    server::{Refused, Server},
 };
 use crate::{commands::Access, lang::say, output};
 
@@ -52,25 +56,18 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         return tell_faults(&found, json);
     }
     let bar = bar(filled.reports.len(), say("enviando", "sending"));
-    let mut sent = stream::iter(filled.reports.iter().zip(&standings))
-        .map(|(stated, standing)| send(&server, stated, standing, &raw.digest))
-        .buffered(CALLS);
-    let mut outcomes = Vec::new();
-    let mut broken = None;
-    while let Some(outcome) = sent.next().await {
-        match outcome {
-            Ok(outcome) => outcomes.push(outcome),
-            // The line is gone: what was received so far is kept, the rest waits for the next run.
-            Err(cause) => {
-                broken = Some(cause);
-                break;
-            }
-        }
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; filled.reports.len()];
+    let sent = send(&server, &filled.reports, &standings, &raw.digest, |place, outcome| {
+        outcomes[place] = Some(outcome);
         bar.inc(1);
-    }
+    });
+    // Where the line is gone, what was received so far is kept, and the rest waits for the next run.
+    let broken = sent.await.err();
     bar.finish_and_clear();
-    let waiting = filled.reports.iter().skip(outcomes.len());
-    outcomes.extend(waiting.map(|stated| Outcome::of(&stated.obligation, Sent::Waiting)));
+    let told = filled.reports.iter().zip(outcomes);
+    let mut outcomes: Vec<Outcome> = told
+        .map(|(stated, outcome)| outcome.unwrap_or_else(|| Outcome::of(&stated.obligation, Sent::Waiting)))
+        .collect();
     outcomes.extend(filled.untouched.iter().map(|obligation| Outcome::of(obligation, Sent::Empty)));
     let files = write(&args.file, &filled.origin, &raw.digest, &outcomes)?;
     let all = tell(&args.file, &outcomes, &files, json)?;
@@ -82,41 +79,86 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
     })
 }
 
-async fn send(server: &Server, stated: &Stated, standing: &Standing, digest: &[u8]) -> Result<Outcome> {
-    let base = match standing {
-        Standing::ToSend { base, .. } => base,
-        Standing::Received { version } => {
-            let entry = submission(&server.entries(&stated.obligation).await?, Some(*version));
-            return Ok(Outcome {
-                receipt: entry.and_then(|entry| Receipt::of_entry(&entry)),
-                ..Outcome::of(&stated.obligation, Sent::Already)
-            });
+/// Sends what is to be sent and looks up the receipts of what the server has already; tells each by its place.
+async fn send(
+    server: &Server,
+    reports: &[Stated],
+    standings: &[Standing],
+    digest: &[u8],
+    mut told: impl FnMut(usize, Outcome),
+) -> Result<()> {
+    let (mut to_send, mut bases, mut received) = (Vec::new(), BTreeMap::new(), Vec::new());
+    for (place, standing) in standings.iter().enumerate() {
+        match standing {
+            Standing::ToSend { base, .. } => {
+                to_send.push(place);
+                bases.insert(place, *base);
+            }
+            Standing::Received { version } => received.push((place, *version)),
+            // Nothing of a file is sent while a fault is left in it.
+            Standing::Faulty => {}
         }
-        // Nothing of a file is sent while a fault is left in it.
-        Standing::Faulty => return Ok(Outcome::of(&stated.obligation, Sent::Waiting)),
-    };
-    let request = SubmitReportRequest {
-        parent: stated.obligation.clone(),
-        report: Some(stated.report.clone()),
-        request_id: request_id(digest, &stated.obligation, *base),
-        ..SubmitReportRequest::default()
-    };
-    Ok(match server.submit(request).await? {
-        Ok(answer) => Outcome {
-            findings: answer.findings.iter().map(|finding| finding_text(finding).to_owned()).collect(),
-            receipt: Some(Receipt::of_answer(&answer)),
+    }
+    let mut sent = stream::iter(batches(reports, to_send))
+        .map(|batch| {
+            let request = SubmitReportBatchRequest {
+                request_id: request_id(
+                    digest,
+                    batch.places.iter().map(|place| (&*reports[*place].obligation, bases[place])),
+                ),
+                rows: batch.rows,
+                mode: BatchMode::Each.into(),
+                validate_only: false,
+            };
+            async move { anyhow::Ok((batch.places, server.submit(request).await?)) }
+        })
+        .buffered(UNDER_WAY);
+    while let Some(answer) = sent.next().await {
+        let (places, batch) = answer?;
+        for (place, row) in places.into_iter().zip(batch.rows) {
+            told(place, outcome(&reports[place], row, &batch.received_at));
+        }
+    }
+    let mut receipts = stream::iter(received)
+        .map(async |(place, version)| {
+            let entry = submission(&server.entries(&reports[place].obligation).await?, Some(version));
+            anyhow::Ok((place, entry.and_then(|entry| Receipt::of_entry(&entry))))
+        })
+        .buffered(CALLS);
+    while let Some(receipt) = receipts.next().await {
+        let (place, receipt) = receipt?;
+        let already = Outcome {
+            receipt,
+            ..Outcome::of(&reports[place].obligation, Sent::Already)
+        };
+        told(place, already);
+    }
+    Ok(())
+}
+
+fn outcome(stated: &Stated, row: Result<SubmittedRow, Refused>, received_at: &str) -> Outcome {
+    match row {
+        Ok(row) => Outcome {
+            findings: row.findings.iter().map(|finding| finding_text(finding).to_owned()).collect(),
+            receipt: Some(Receipt::of_row(&row, received_at)),
             ..Outcome::of(&stated.obligation, Sent::Received)
         },
         Err(refused) => Outcome {
             faults: faults(stated, &refused),
             ..Outcome::of(&stated.obligation, Sent::Refused)
         },
-    })
+    }
 }
 
-/// The id of a call: the same file says the same of the same obligation only once, until the server has another version.
-fn request_id(digest: &[u8], obligation: &str, base: i32) -> String {
-    let name = [digest, obligation.as_bytes(), b"\n", &base.to_be_bytes()].concat();
+/// The id of a call: the same file says the same of the same obligations only once, until the server has another version
+/// of one of them. A batch is recorded as a whole, so that no part of it can come again in another one.
+fn request_id<'a>(digest: &[u8], rows: impl IntoIterator<Item = (&'a str, i32)>) -> String {
+    let mut name = digest.to_vec();
+    for (obligation, base) in rows {
+        name.extend_from_slice(obligation.as_bytes());
+        name.push(b'\n');
+        name.extend_from_slice(&base.to_be_bytes());
+    }
     Uuid::new_v5(&IDS, &name).to_string()
 }
 
@@ -169,12 +211,16 @@ mod tests {
 
     #[test]
     fn a_call_has_the_same_id_until_something_is_different() {
-        let id = request_id(&[1; 32], "plans/p/assignments/a/obligations/2026-Q1", 0);
-        assert_eq!(id, request_id(&[1; 32], "plans/p/assignments/a/obligations/2026-Q1", 0));
+        let (q1, q2) = (
+            "plans/p/assignments/a/obligations/2026-Q1",
+            "plans/p/assignments/a/obligations/2026-Q2",
+        );
+        let id = request_id(&[1; 32], [(q1, 0), (q2, 0)]);
+        assert_eq!(id, request_id(&[1; 32], [(q1, 0), (q2, 0)]));
         for other in [
-            request_id(&[2; 32], "plans/p/assignments/a/obligations/2026-Q1", 0),
-            request_id(&[1; 32], "plans/p/assignments/a/obligations/2026-Q2", 0),
-            request_id(&[1; 32], "plans/p/assignments/a/obligations/2026-Q1", 1),
+            request_id(&[2; 32], [(q1, 0), (q2, 0)]),
+            request_id(&[1; 32], [(q1, 0)]),
+            request_id(&[1; 32], [(q1, 0), (q2, 1)]),
         ] {
             assert_ne!(id, other);
         }

@@ -82,10 +82,11 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         );
     }
     let zone = TimeZone::get(&server.plan(&plan).await?.time_zone)?;
+    let (actions, indicators, assignments) = tokio::try_join!(server.actions(&plan), server.indicators(&plan), server.assignments(&plan))?;
     let parts = Parts {
-        actions: server.actions(&plan).await?,
-        indicators: server.indicators(&plan).await?,
-        assignments: server.assignments(&plan).await?,
+        actions,
+        indicators,
+        assignments,
     };
     let origin = Origin {
         server: server.address.clone(),

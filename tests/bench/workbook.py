@@ -1,24 +1,32 @@
 #!/usr/bin/env python3
-"""Measures the workbook against what is promised: a template of 500 obligations in 1 s, a check of 10,000 rows in 2 s.
+"""The workbook against what is promised: a template of 500 obligations in 1 s, a check of 10,000 rows in 2 s.
 
-    VIGIA_BIN=$PWD/target/release/vigia python measure_workbook.py
+    tests/bench/run workbook
+    VIGIA_BIN=$PWD/target/debug/vigia tests/bench/workbook.sh
 
-One institution owes 500 reports with 20 indicators each: 10,000 rows of values, each filled in. Three runs of each
-command, by the wall clock, as whole processes against `vigia serve` on this machine.
+One institution owes 500 reports with 20 indicators each: 10,000 rows of values, each filled in. Whole processes by the
+wall clock, in three rounds, against `vigia serve` on this machine. The last line is the worst of the two promised
+figures against its promise: below 1 holds.
 """
 
+import pathlib
 import resource
+import statistics
 import subprocess
+import sys
 import time
 import unittest
 
 import openpyxl
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients" / "python"))
 import client
 import test_client
 from test_client import VIGIA, ClientTest, new_id, shifted
 
 OBLIGATIONS, INDICATORS, RUNS = 500, 20, 3
+# Seconds.
+TEMPLATE_WANTED, CHECK_WANTED = 1.0, 2.0
 
 
 def plan() -> str:
@@ -66,20 +74,30 @@ class Measure(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return time.monotonic() - began, used() - before
 
-    def test_figures(self):
-        def show(what, runs):
-            print(f"{what}: {', '.join(f'{wall:.2f} s ({cpu:.2f} s of processor)' for wall, cpu in runs)}", flush=True)
+    def measured(self, what: str, runs: list[tuple[float, float]], wanted: float | None = None) -> float:
+        """Prints a row of the table, and returns the median by the wall clock."""
+        median = statistics.median(wall for wall, _ in runs)
+        each = ", ".join(f"{wall:.2f}" for wall, _ in runs)
+        cpu = statistics.median(cpu for _, cpu in runs)
+        print(f"| {what} | {median:.2f} | {each} | {cpu:.2f} | {wanted or ''} |", flush=True)
+        return median
 
-        show("template of 500 obligations, 10,000 indicators", [self.seconds("template", f"t{i}.xlsx") for i in range(RUNS)])
+    def test_figures(self):
+        print("| seconds | median | each | processor time of the command | wanted |\n|---|---|---|---|---|")
+        template = [self.seconds("template", f"t{i}.xlsx") for i in range(RUNS)]
+        worst = self.measured("template, 500 obligations and 10,000 indicators", template, TEMPLATE_WANTED) / TEMPLATE_WANTED
         book = openpyxl.load_workbook(self.directory / "t0.xlsx")
         sheet = book["Indicadores"]
         self.assertEqual(sheet.max_row, OBLIGATIONS * INDICATORS + 1)
         for row in range(2, sheet.max_row + 1):
             sheet.cell(row, 8).value = row / 8
         book.save(self.directory / "t0.xlsx")
-        show("check of 10,000 rows, the file alone", [self.seconds("check", "t0.xlsx", "--offline") for _ in range(RUNS)])
-        show("check of 10,000 rows, with the server", [self.seconds("check", "t0.xlsx") for _ in range(RUNS)])
-        show("submit of 500 reports with 10,000 values, then again", [self.seconds("submit", "t0.xlsx") for _ in range(2)])
+        self.measured("check, 10,000 rows, the file alone", [self.seconds("check", "t0.xlsx", "--offline") for _ in range(RUNS)])
+        check = [self.seconds("check", "t0.xlsx") for _ in range(RUNS)]
+        worst = max(worst, self.measured("check, 10,000 rows, with the server", check, CHECK_WANTED) / CHECK_WANTED)
+        self.measured("submit, 500 reports with 10,000 values", [self.seconds("submit", "t0.xlsx")])
+        self.measured("submit, the same again", [self.seconds("submit", "t0.xlsx")])
+        print(f"ratio {worst:.2f}")
 
 
 if __name__ == "__main__":
