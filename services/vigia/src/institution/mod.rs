@@ -26,7 +26,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod words;
-mod write;
+pub mod write;
 
 use anyhow::Result;
 use clap::Subcommand;
