@@ -1,15 +1,13 @@
-//! Commands that ask compliance more than one figure: a verdict as a letter, two instants side by side, the way over
-//! time, and what changes as it changes.
+//! Commands that ask compliance more than one figure: a verdict as a letter, two instants side by side, and the way over
+//! time.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use comfy_table::Cell;
 use jiff::tz::TimeZone;
-use tonic::Code;
 use vigia_platform::{instant, timestamp};
 use vigia_proto::{
     compliance::{
-        CompareScorecardsRequest, GetTrajectoryRequest, GetVerdictRequest, IndexPoint, Scorecard, Verdict, WatchComplianceRequest,
-        WatchKind, compliance_service_client::ComplianceServiceClient,
+        CompareScorecardsRequest, GetTrajectoryRequest, GetVerdictRequest, IndexPoint, compliance_service_client::ComplianceServiceClient,
     },
     plans::{GetPlanRequest, Plan, plan_service_client::PlanServiceClient},
 };
@@ -24,7 +22,7 @@ use crate::{
 };
 
 /// The plan, with its title and zone.
-async fn plan(principal: &Principal, name: &str) -> Result<(Plan, TimeZone)> {
+pub async fn plan(principal: &Principal, name: &str) -> Result<(Plan, TimeZone)> {
     let request = GetPlanRequest { name: name.to_owned() };
     let answer = PlanServiceClient::new(principal.clone()).get_plan(request).await.map_err(told)?;
     let plan = answer.into_inner().plan.unwrap_or_default();
@@ -194,100 +192,6 @@ fn shown(value: &str) -> String {
         }
         Err(_) => "—".to_owned(),
     }
-}
-
-/// `vigia watch`: a line for each change, as it comes, until it is stopped. A stream that breaks is taken up again.
-pub async fn watch(access: &Access, plan_given: &str, obligations: bool, filter: &str, json: bool) -> Result<()> {
-    let principal = access.principal().await?;
-    let parent = plan_name(plan_given);
-    let (_, zone) = plan(&principal, &parent).await?;
-    let mut kinds = vec![WatchKind::Actions.into(), WatchKind::Scorecards.into()];
-    if obligations {
-        kinds.push(WatchKind::Obligations.into());
-    }
-    let mut request = WatchComplianceRequest {
-        parent,
-        kinds,
-        filter: filter.to_owned(),
-        resume_token: String::new(),
-    };
-    let mut compliance = ComplianceServiceClient::new(principal);
-    loop {
-        let mut changes = compliance.watch_compliance(request.clone()).await.map_err(told)?.into_inner();
-        let end = loop {
-            match changes.message().await {
-                Ok(Some(answer)) => {
-                    if !answer.resume_token.is_empty() {
-                        request.resume_token.clone_from(&answer.resume_token);
-                    }
-                    if json {
-                        let value = output::value("vigia.compliance.v1.WatchComplianceResponse", &answer)?;
-                        output::line(&serde_json::to_string(&value)?);
-                        continue;
-                    }
-                    let as_of = answer.basis.as_ref().and_then(|basis| basis.as_of.as_ref()).and_then(instant);
-                    let as_of = as_of.context("as_of")?;
-                    let when = zone.to_datetime(as_of).strftime("%Y-%m-%d %H:%M:%S").to_string();
-                    answer
-                        .verdicts
-                        .iter()
-                        .for_each(|verdict| output::line(&format!("{when}  {}", verdict_line(verdict))));
-                    answer
-                        .scorecards
-                        .iter()
-                        .for_each(|card| output::line(&format!("{when}  {}", card_line(card))));
-                    for name in &answer.removed {
-                        output::line(&format!("{when}  {name}: {}", say("ya no", "no longer")));
-                    }
-                }
-                Ok(None) => break None,
-                Err(status) => break Some(status),
-            }
-        };
-        match end {
-            // The token has ended, or the server: the next stream begins with the net difference.
-            None => {}
-            Some(status) if matches!(status.code(), Code::Unauthenticated | Code::Unavailable) => {
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            }
-            Some(status) => return Err(told(status)),
-        }
-    }
-}
-
-fn verdict_line(verdict: &Verdict) -> String {
-    let state = if verdict.obligation_state.is_empty() {
-        format!(
-            "{} {}",
-            output::state_word(verdict.action_state().as_str_name()),
-            output::percent(&verdict.strict)
-        )
-    } else {
-        output::obligation_word(&verdict.obligation_state, lang()).to_owned()
-    };
-    let who = verdict.institution_titles_es.join("; ");
-    format!(
-        "{}: {state} {} · {} · {who}",
-        verdict.name,
-        verdict.period,
-        shortened(&verdict.title_es, 60)
-    )
-}
-
-fn card_line(card: &Scorecard) -> String {
-    let discipline = card.discipline.unwrap_or_default();
-    let title = if card.title_es.is_empty() { &card.name } else { &card.title_es };
-    format!(
-        "{}: {} {} · {} {} · {} {}/{}",
-        shortened(title, 60),
-        say("estricto", "strict"),
-        output::percent(&card.strict),
-        say("observado", "observed"),
-        output::percent(&card.observed),
-        say("recibidos", "received"),
-        discipline.received,
-        discipline.owed
-    )
 }
 
 #[cfg(test)]

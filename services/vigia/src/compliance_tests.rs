@@ -25,7 +25,7 @@ use crate::{
     stage::{Backstage, Processes, Stage},
 };
 
-const STORY: &str = "
+pub const STORY: &str = "
 title: Two actions, three institutions
 plan:
   plan:
@@ -70,8 +70,9 @@ expect: []
 /// Nothing that is waited for takes longer; if it does, the test fails instead of hanging.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-struct Play {
-    stage: Stage,
+/// A story under way.
+pub struct Play {
+    pub stage: Stage,
     scenario: Scenario,
     /// How many events were played.
     played: usize,
@@ -79,7 +80,12 @@ struct Play {
 
 impl Play {
     async fn begin() -> Self {
-        let scenario = Scenario::parse(STORY).expect("a scenario");
+        Self::of(STORY).await
+    }
+
+    /// Another story, before its first event.
+    pub async fn of(story: &str) -> Self {
+        let scenario = Scenario::parse(story).expect("a scenario");
         let backstage = Backstage::prepare(Processes::One, None, &scenario.institutions())
             .await
             .expect("a backstage");
@@ -92,7 +98,7 @@ impl Play {
     }
 
     /// Plays all events up to a local time, and sets the clock to it.
-    async fn until(&mut self, local: &str) {
+    pub async fn until(&mut self, local: &str) {
         let end = self.at(local);
         while let Some(event) = self.scenario.events.get(self.played).filter(|event| {
             let at = self.scenario.instant(event.at).expect("an instant");

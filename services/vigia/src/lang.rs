@@ -3,12 +3,29 @@
 use std::{env, sync::LazyLock};
 
 /// A language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Lang {
     /// Spanish, the default.
     Es,
     /// English.
     En,
+}
+
+impl Lang {
+    /// The sentence in this language.
+    pub fn say<'a>(self, es: &'a str, en: &'a str) -> &'a str {
+        if self == Self::Es { es } else { en }
+    }
+
+    /// The text in this language, if it has one in it; otherwise the Spanish one, which is the official one.
+    pub fn text<'a>(self, es: &'a str, en: &'a str) -> &'a str {
+        if self == Self::Es || en.is_empty() { es } else { en }
+    }
+
+    /// Its code (BCP 47).
+    pub fn code(self) -> &'static str {
+        self.say("es", "en")
+    }
 }
 
 // Tests read what an official reads, whatever the machine's language is.
@@ -27,10 +44,7 @@ pub fn lang() -> Lang {
 
 /// The sentence in the language of the locale.
 pub fn say<'a>(es: &'a str, en: &'a str) -> &'a str {
-    match lang() {
-        Lang::Es => es,
-        Lang::En => en,
-    }
+    lang().say(es, en)
 }
 
 /// The first of the usual variables that is set decides; one that names no language of ours means Spanish.

@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "a binary: what is public in its modules is public in it alone")]
 
 mod ask;
+mod call_sheet;
 mod cast;
 mod channels;
 mod cluster;
@@ -17,9 +18,11 @@ mod lang;
 mod letter;
 mod output;
 mod play;
+mod report;
 mod scenario;
 mod simulate;
 mod stage;
+mod watch;
 mod yaml;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -141,20 +144,19 @@ enum Command {
         #[command(flatten)]
         access: Access,
     },
-    /// Muestra los dictámenes y tableros de un plan cuando cambian / show verdicts and scorecards of a plan as they change.
-    #[command(after_help = "Ejemplos / examples:\n  vigia watch vcm\n  vigia watch vcm --obligations --filter 'state = OVERDUE' -o json")]
-    Watch {
-        /// plans/vcm o vcm.
-        plan: String,
-        /// También las obligaciones / obligations too.
-        #[arg(long)]
-        obligations: bool,
-        /// Filtro de dictámenes / filter of verdicts: state, timeliness, institution, action, period.
-        #[arg(long, default_value = "")]
-        filter: String,
-        #[command(flatten)]
-        access: Access,
-    },
+    /// En vivo: quién está en mora ahora, y qué cambió / live: who is late now, and what changed.
+    #[command(
+        after_help = "Ejemplos / examples:\n  vigia watch vcm\n  vigia watch vcm --filter 'institution = \"institutions/msp\"' -o json\n  vigia watch vcm --plain >> vcm.log"
+    )]
+    Watch(watch::Args),
+    /// Un informe del plan para leer, imprimir y enviar / a report on the plan to read, print and send.
+    #[command(
+        after_help = "Ejemplos / examples:\n  vigia report vcm > vcm.md\n  vigia report vcm --as-of 2025-01-31 --compare 2024-07-31 --file vcm.html\n  vigia report vcm --language en --format html > vcm.html"
+    )]
+    Report(report::Args),
+    /// A quién llamar, por qué, y qué se intentó / whom to call, about what, and what was tried.
+    #[command(after_help = "Ejemplos / examples:\n  vigia call-sheet vcm > llamadas.csv\n  vigia call-sheet vcm --file llamadas.xlsx")]
+    CallSheet(call_sheet::Args),
     /// El dictamen de una acción u obligación, con sus razones / the verdict on an action or obligation, with its reasons.
     #[command(
         args_conflicts_with_subcommands = true,
@@ -311,12 +313,9 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
         Command::Trajectory { name, plan, as_of, access } => {
             ask::trajectory(&access, &name, plan.as_deref(), as_of.as_deref(), json).await?;
         }
-        Command::Watch {
-            plan,
-            obligations,
-            filter,
-            access,
-        } => ask::watch(&access, &plan, obligations, &filter, json).await?,
+        Command::Watch(args) => watch::run(&args, json).await?,
+        Command::Report(args) => report::run(&args, json).await?,
+        Command::CallSheet(args) => call_sheet::run(&args, json).await?,
         Command::Verdict {
             command: Some(VerdictCommand::Explain { name, as_of }),
             access,

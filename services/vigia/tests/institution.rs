@@ -1,6 +1,7 @@
 //! The command line of an institution against a real server: from the first key to the receipt.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "what the monitoring tests need of it is more")]
 mod office;
 #[path = "office/sheet.rs"]
 mod sheet;

@@ -27,7 +27,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod words;
-mod write;
+pub mod write;
 
 use anyhow::Result;
 use clap::Subcommand;

@@ -31,8 +31,8 @@ use vigia_proto::{
         revision_service_client::RevisionServiceClient,
     },
     reporting::{
-        Decision, ListObligationsRequest, ReviewReportRequest, obligation_service_client::ObligationServiceClient,
-        report_service_client::ReportServiceClient,
+        Decision, ListObligationsRequest, Report, ReviewReportRequest, SubmitReportRequest,
+        obligation_service_client::ObligationServiceClient, report_service_client::ReportServiceClient,
     },
 };
 
@@ -198,6 +198,36 @@ impl Office {
             .stderr(Stdio::null())
             .spawn()
             .unwrap()
+    }
+
+    /// Starts `vigia` as an institution's client; what it says is read as it says it.
+    pub(crate) fn start_piped(&self, client: &str, arguments: &[&str]) -> Child {
+        let key = format!("{client}.pem");
+        let who = ["--server", &self.address, "--client", client, "--key", &key];
+        let mut command = self.command(&[arguments, &who].concat());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// The head of `msp` submits a report with nothing to report.
+    pub(crate) async fn submit(&mut self, obligation: &str) {
+        let head = self.token_of("jefa", PASSWORD).await;
+        let request = SubmitReportRequest {
+            parent: obligation.to_owned(),
+            report: Some(Report {
+                nil_reason: "Sin novedad".into(),
+                ..Report::default()
+            }),
+            request_id: new_id(),
+            ..SubmitReportRequest::default()
+        };
+        let mut client = ReportServiceClient::new(self.channel().await);
+        let submitted = client.submit_report(self.with(&head, request)).await.unwrap();
+        self.note(submitted);
     }
 
     /// Waits until so many reports are in.

@@ -1,0 +1,224 @@
+//! `vigia call-sheet`: whom to call about what, as a table for a spreadsheet.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+use vigia_platform::instant;
+use vigia_proto::compliance::Verdict;
+
+use crate::{
+    commands::Access,
+    institution::write::{self, Looks, csv_text},
+    lang::{lang, say},
+    output,
+    report::{Late, Materials, late},
+};
+
+/// What is asked for.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// plans/vcm o vcm.
+    pub plan: String,
+    /// Al instante, en hora del plan; ahora si no se dice / as of, in the plan's time; now if left out.
+    #[arg(long)]
+    pub as_of: Option<String>,
+    /// Archivo .csv o .xlsx; CSV en la salida si no se dice / file; CSV on standard output if left out.
+    #[arg(long, short = 'f')]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// One report that is late.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    institution: String,
+    answers_now: String,
+    focal_point: String,
+    email: String,
+    phone: String,
+    action: String,
+    text: String,
+    period: String,
+    state: String,
+    late_since: String,
+    days_late: i64,
+    obligation: String,
+}
+
+/// Headings with the width of their columns.
+fn columns() -> [(&'static str, u16); 12] {
+    [
+        (say("institución", "institution"), 36),
+        (say("hoy responde", "answers now"), 30),
+        (say("punto focal", "focal point"), 28),
+        (say("correo", "e-mail"), 26),
+        (say("teléfono", "telephone"), 16),
+        (say("acción", "action"), 10),
+        (say("qué", "what"), 48),
+        (say("período", "period"), 10),
+        (say("estado", "state"), 24),
+        (say("en mora desde", "late since"), 18),
+        (say("días", "days"), 8),
+        (say("obligación", "obligation"), 44),
+    ]
+}
+
+impl Row {
+    fn of(materials: &Materials, late: &Late<'_>, owed: &Verdict) -> Self {
+        let contact = materials.contact(late).cloned().unwrap_or_default();
+        let action = materials.actions.get(late.action);
+        let due = owed.due_time.as_ref().and_then(instant);
+        Self {
+            institution: late.title.to_owned(),
+            answers_now: late.successor.map(|successor| successor.name_es.clone()).unwrap_or_default(),
+            focal_point: contact.office,
+            email: contact.email,
+            phone: contact.phone,
+            action: action.map(|action| action.code.clone()).unwrap_or_default(),
+            text: late.text.to_owned(),
+            period: owed.period.clone(),
+            state: output::obligation_word(&owed.obligation_state, lang()).to_owned(),
+            late_since: due
+                .map(|due| materials.zone.to_datetime(due).strftime("%Y-%m-%d %H:%M").to_string())
+                .unwrap_or_default(),
+            days_late: due.map_or(0, |due| days(due, materials.as_of)),
+            obligation: owed.name.clone(),
+        }
+    }
+
+    fn cells(&self) -> [String; 12] {
+        let Self {
+            institution,
+            answers_now,
+            focal_point,
+            email,
+            phone,
+            action,
+            text,
+            period,
+            state,
+            late_since,
+            days_late,
+            obligation,
+        } = self;
+        let days = days_late.to_string();
+        [
+            institution,
+            answers_now,
+            focal_point,
+            email,
+            phone,
+            action,
+            text,
+            period,
+            state,
+            late_since,
+            &days,
+            obligation,
+        ]
+        .map(Clone::clone)
+    }
+}
+
+/// Whole days between two instants.
+fn days(from: Timestamp, to: Timestamp) -> i64 {
+    to.duration_since(from).as_hours() / 24
+}
+
+/// Runs the command.
+pub async fn run(args: &Args, json: bool) -> Result<()> {
+    let principal = args.access.principal().await?;
+    let materials = Materials::gather(&principal, &args.plan, args.as_of.as_deref(), None).await?;
+    let late = late(&materials);
+    let rows: Vec<Row> = late
+        .iter()
+        .flat_map(|late| late.owed.iter().map(|owed| Row::of(&materials, late, owed)))
+        .collect();
+    if json {
+        return output::json(&rows);
+    }
+    let Some(path) = &args.file else {
+        output::line(csv(&rows)?.trim_end());
+        return Ok(());
+    };
+    let bytes = if is_workbook(path) {
+        xlsx(&rows)?
+    } else {
+        csv(&rows)?.into_bytes()
+    };
+    write::save(path, &bytes)?;
+    output::line(&format!("{}: {} · {}", say("escrito", "written"), path.display(), rows.len()));
+    Ok(())
+}
+
+fn is_workbook(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("xlsx"))
+}
+
+/// UTF-8 with a byte order mark and `;`, as Excel in Spanish opens it. No cell is reckoned as a formula.
+fn csv(rows: &[Row]) -> Result<String> {
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(b';')
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    writer.write_record(columns().map(|(title, _)| title))?;
+    for row in rows {
+        writer.write_record(row.cells().map(|text| csv_text(&text)))?;
+    }
+    Ok(format!("\u{feff}{}", String::from_utf8(writer.into_inner()?)?))
+}
+
+/// A workbook whose heading stays in sight, is printed on each page and can filter.
+fn xlsx(rows: &[Row]) -> Result<Vec<u8>> {
+    let looks = Looks::new();
+    let mut workbook = write::workbook(say("Vigía: a quién llamar", "Vigía: whom to call"));
+    let sheet = workbook.add_worksheet();
+    sheet.set_name(say("Llamadas", "Calls"))?;
+    looks.head(sheet, &columns(), rows.len())?;
+    for (place, row) in (1..).zip(rows) {
+        for (column, text) in (0..).zip(row.cells()) {
+            looks.locked(sheet, place, column, &text)?;
+        }
+    }
+    Ok(workbook.save_to_buffer()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_stay_text() -> Result<()> {
+        let row = Row {
+            institution: "=HYPERLINK(\"http://x\")".into(),
+            answers_now: "+1".into(),
+            focal_point: "-1".into(),
+            email: "@SUM(A1)".into(),
+            phone: "a;b\"c\nd".into(),
+            action: String::new(),
+            text: String::new(),
+            period: "2024-S1".into(),
+            state: String::new(),
+            late_since: String::new(),
+            days_late: 3,
+            obligation: String::new(),
+        };
+        let text = csv(std::slice::from_ref(&row))?;
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(b';')
+            .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+        let read: Vec<_> = reader.records().collect::<std::result::Result<_, _>>()?;
+        let cells: Vec<_> = read[0].iter().take(5).collect();
+        assert_eq!(cells, ["'=HYPERLINK(\"http://x\")", "'+1", "'-1", "'@SUM(A1)", "a;b\"c\nd"]);
+
+        use calamine::{Data, Reader, Xlsx, open_workbook_from_rs};
+        let mut book: Xlsx<_> = open_workbook_from_rs(std::io::Cursor::new(xlsx(&[row])?))?;
+        let sheet = book.worksheet_range_at(0).expect("a sheet")?;
+        assert_eq!(sheet.get((1, 0)), Some(&Data::String("=HYPERLINK(\"http://x\")".into())));
+        assert!(book.worksheet_formula("Llamadas")?.is_empty(), "no formula");
+        Ok(())
+    }
+}
