@@ -1,13 +1,15 @@
 //! Compliance: who complies, who does not, and why, as of any instant. It follows the journals of plans, assignments and
 //! reporting, keeps their facts in memory, and answers from the pure functions of `vigia_rules`. It stores nothing that
-//! it derives: the facts are rebuilt from the journals at every start.
+//! it derives: the facts are rebuilt from the journals at every start. Its own journal has only what people do about it.
 
+mod alert_service;
 mod answers;
 mod comparison;
 mod compliance_service;
 mod explain;
 mod memory;
 pub mod projection;
+mod record;
 mod remedies;
 mod scopes;
 #[cfg(test)]
@@ -18,16 +20,17 @@ mod words;
 
 use tonic::service::Routes;
 use vigia_platform::{Area, Guarded, Kit, Peer, StartError};
-use vigia_proto::compliance::compliance_service_server::ComplianceServiceServer;
+use vigia_proto::compliance::{alert_service_server::AlertServiceServer, compliance_service_server::ComplianceServiceServer};
 
 /// Builds the service over its kit and the services that it follows.
-#[expect(clippy::unused_async, reason = "every service is built in the same way")]
 pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer) -> Result<Guarded, StartError> {
     let memory = memory::Memory::default();
     for (area, peer) in [(Area::Plans, plans), (Area::Assignments, assignments), (Area::Reporting, reporting)] {
         let memory = memory.clone();
         kit.follow(area, peer, move |entry| memory.take(area, entry));
     }
-    let service = ComplianceServiceServer::new(compliance_service::Compliance::new(kit.clone(), memory));
-    Ok(kit.guard(Routes::new(service)))
+    let record = record::Record::follow(&kit).await?;
+    let compliance = ComplianceServiceServer::new(compliance_service::Compliance::new(kit.clone(), memory.clone()));
+    let alerts = AlertServiceServer::new(alert_service::Alerts::new(kit.clone(), memory, record));
+    Ok(kit.guard(Routes::new(compliance).add_service(alerts)))
 }

@@ -64,6 +64,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "reports.read",
             "evidence.read",
             "compliance.read",
+            "alerts.manage",
         ],
     ),
     (
