@@ -42,7 +42,7 @@ use crate::{
 };
 
 pub use self::{
-    backup::copy_database,
+    backup::{JournalEnd, begin_epoch, copy_database, verify_database},
     batch::{Batch, NotWritten},
     connect::{Durability, Store, migrate_postgres},
     insert::Column,

@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "a binary: what is public in its modules is public in it alone")]
 
 mod ask;
+mod backup;
 mod call_sheet;
 mod cast;
 mod channels;
@@ -104,6 +105,26 @@ enum Command {
         /// PostgreSQL en vez de archivos / instead of files: postgres://usuario:clave@servidor/base.
         #[arg(long)]
         database: Option<String>,
+    },
+    /// Respalda el directorio de datos mientras se atiende / back the data directory up while the services run.
+    #[command(
+        after_help = "Ejemplo / example:\n  vigia backup /respaldo/2026-11-25 --data /var/lib/vigia\n\nCon PostgreSQL: pg_dump o archivado continuo / with PostgreSQL: pg_dump or continuous archiving (deploy/README.md)."
+    )]
+    Backup {
+        /// Directorio nuevo para el respaldo / a new directory for the backup.
+        target: PathBuf,
+        /// Directorio de datos / data directory.
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
+    /// Comprueba un respaldo y hace de él un directorio de datos nuevo / check a backup and make it a new data directory.
+    #[command(after_help = "Ejemplo / example:\n  vigia restore /respaldo/2026-11-25 --data /var/lib/vigia")]
+    Restore {
+        /// El respaldo / the backup.
+        backup: PathBuf,
+        /// Directorio de datos, nuevo / data directory, a new one.
+        #[arg(long)]
+        data: Option<PathBuf>,
     },
     /// Planes como archivos / plans as files.
     #[command(subcommand)]
@@ -293,6 +314,14 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
                 ..Flags::default()
             };
             commands::migrate(&load(flags)?, json).await?;
+        }
+        Command::Backup { target, data } => {
+            let flags = Flags { data, ..Flags::default() };
+            backup::backup(&load(flags)?, &target, json).await?;
+        }
+        Command::Restore { backup, data } => {
+            let flags = Flags { data, ..Flags::default() };
+            backup::restore(&load(flags)?, &backup, json).await?;
         }
         Command::Plan(PlanCommand::Import {
             file,

@@ -174,6 +174,17 @@ impl Office {
         self.command(arguments).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Starts `vigia`, and does not wait for its end.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Forgets how far the journals were seen: after a restore they may be shorter.
+    pub(crate) fn forget(&mut self) {
+        self.seen.clear();
+    }
+
     /// Runs `vigia` as an institution's client.
     pub(crate) fn run(&self, client: &str, arguments: &[&str]) -> Told {
         let key = format!("{client}.pem");
