@@ -43,7 +43,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
-            server::serve(listener, vec![guarded], false, async { stopped.await.unwrap_or(()) })
+            server::serve(listener, vec![guarded], None, false, async { stopped.await.unwrap_or(()) })
                 .await
                 .unwrap();
         });

@@ -44,7 +44,7 @@ use crate::{
 pub use self::{
     backup::{JournalEnd, begin_epoch, copy_database, verify_database},
     batch::{Batch, NotWritten},
-    connect::{Durability, Store, migrate_postgres},
+    connect::{Durability, Inspection, Store, inspect, migrate_postgres},
     insert::Column,
     scratch::ScratchDatabases,
 };
@@ -222,6 +222,11 @@ impl Db {
         });
         tokio::spawn(beat(Arc::downgrade(&inner)));
         Ok(Self(inner))
+    }
+
+    /// For whoever only looks at it as long as it is there.
+    pub(crate) fn downgrade(&self) -> Looked {
+        Looked(Arc::downgrade(&self.0))
     }
 
     /// Whose database it is.
@@ -523,6 +528,16 @@ impl Db {
         }
         self.0.head.send_replace(group.head);
         Ok(())
+    }
+}
+
+/// A database that is looked at from outside, and not held.
+pub(crate) struct Looked(Weak<Inner>);
+
+impl Looked {
+    /// Its last entry, as far as it is known here; none once it is closed.
+    pub(crate) fn position(&self) -> Option<i64> {
+        Some(self.0.upgrade()?.head.borrow().position)
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::{Arc, LazyLock},
     task::{Context, Poll},
+    time::Instant,
 };
 
 use http::{Request, Response};
@@ -96,11 +97,13 @@ impl Guarded {
         Box::pin(
             async move {
                 let _held = held;
+                let began = Instant::now();
                 let (caller, _place, mut request) = match let_in(&kit, request).await {
                     Ok(let_in) => let_in,
                     Err(error) => return Ok(Status::from(error).into_http()),
                 };
                 Span::current().record("caller", caller.principal());
+                let method = caller.method();
                 request.extensions_mut().insert(caller);
                 let mut response = routes.call(request).await.unwrap_or_else(|never| match never {});
                 if let Some(position) = response.headers().get("vigia-position").and_then(|value| value.to_str().ok()) {
@@ -112,6 +115,7 @@ impl Guarded {
                     .and_then(|value| value.to_str().ok())
                     .unwrap_or("0");
                 Span::current().record("status", status);
+                crate::metrics::answered(method, status, began.elapsed());
                 if kit.clock.is_simulated() {
                     response
                         .headers_mut()

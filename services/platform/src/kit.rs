@@ -79,6 +79,7 @@ pub struct Kit {
 impl Kit {
     /// A kit over a database. The grants are empty until identity is followed.
     pub fn new(db: Db, clock: Clock) -> Self {
+        crate::metrics::show_journal(&db);
         Self {
             db,
             clock,
@@ -130,6 +131,7 @@ impl Kit {
                 .for_each(|time| db.see(time));
             Ok(())
         });
+        crate::metrics::show_follow(self.db.area(), &follow);
         self.follows.write().unwrap_or_else(PoisonError::into_inner).push(follow.clone());
         follow
     }

@@ -17,6 +17,7 @@ pub mod guard;
 pub mod journal;
 mod journal_service;
 pub mod kit;
+pub mod metrics;
 pub mod name;
 pub mod page;
 pub mod peer;

@@ -16,7 +16,7 @@ use tonic::{
     Status,
     body::Body,
     service::Routes,
-    transport::{Server, server::TcpIncoming},
+    transport::{Server, ServerTlsConfig, server::TcpIncoming},
 };
 use tower::{Layer, Service};
 use vigia_proto::error::Reason;
@@ -35,10 +35,12 @@ const CALLS_AT_ONCE: usize = 8192;
 /// How long a drain may take.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Serves until `shutdown`, then drains. With `reflection` the server tells anybody its contract.
+/// Serves until `shutdown`, then drains. With `tls` nobody is answered in the clear; with `reflection` the server tells
+/// anybody its contract.
 pub async fn serve(
     listener: TcpListener,
     services: Vec<Guarded>,
+    tls: Option<ServerTlsConfig>,
     reflection: bool,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
@@ -81,7 +83,11 @@ pub async fn serve(
             Err(cause) => tracing::error!(%cause, "no reflection"),
         }
     }
-    let server = Server::builder()
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls)?;
+    }
+    let server = server
         .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
         .http2_max_header_list_size(Some(HEADER_BYTES_MAX))

@@ -168,6 +168,7 @@ impl Drop for Place {
 }
 
 fn overloaded() -> Error {
+    crate::metrics::shed();
     Error::refused(
         Reason::Overloaded,
         "Demasiadas llamadas suyas a la vez: nada se cambió; espere un momento e intente de nuevo.",

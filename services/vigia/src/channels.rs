@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    path::Path,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -16,7 +17,7 @@ use tower::{Service, ServiceExt};
 use vigia_client::Patient;
 use vigia_platform::Area;
 
-use crate::{cluster, lang::say, output::Usage};
+use crate::{cluster, lang::say, output::Usage, tls};
 
 /// How long a server has to take the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,8 +40,13 @@ impl Channels {
 
     /// Connects to `127.0.0.1:7300`, or to `identity=127.0.0.1:7301,plans=127.0.0.1:7302,…`.
     pub async fn connect(server: &str) -> Result<Self> {
+        Self::connect_believing(server, None).await
+    }
+
+    /// The same, also to `https://…`: with certificates of this authority, or of one that the machine knows.
+    pub async fn connect_believing(server: &str, ca: Option<&Path>) -> Result<Self> {
         if !server.contains('=') {
-            let channel = connect(server).await?;
+            let channel = connect(server, ca).await?;
             return Ok(Self(Area::ALL.into_iter().map(|area| (area, channel.clone())).collect()));
         }
         let mut channels = BTreeMap::new();
@@ -51,18 +57,21 @@ impl Channels {
                     "--server: {part}: 127.0.0.1:7300 | identity=127.0.0.1:7301,plans=127.0.0.1:7302,…"
                 )));
             };
-            channels.insert(area, connect(address).await?);
+            channels.insert(area, connect(address, ca).await?);
         }
         Ok(Self(channels))
     }
 }
 
-async fn connect(address: &str) -> Result<Patient<Channel>> {
+async fn connect(address: &str, ca: Option<&Path>) -> Result<Patient<Channel>> {
     // A line that has gone dead without a word is told from a slow answer by pings that nobody returns.
-    let endpoint = Channel::from_shared(cluster::url(address))?
+    let mut endpoint = Channel::from_shared(cluster::url(address))?
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
+    if address.starts_with("https://") {
+        endpoint = endpoint.tls_config(tls::believing(ca)?)?;
+    }
     let channel = endpoint.connect().await.with_context(|| {
         let unreachable = say("no se pudo hablar con el servidor", "the server could not be reached");
         format!("{unreachable} {address}")

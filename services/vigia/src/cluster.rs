@@ -13,10 +13,12 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tonic::transport::Channel;
+use tonic::transport::{Channel, ServerTlsConfig};
 use vigia_identity::Cost;
 use vigia_platform::{Area, Clock, Db, Durability, Guarded, Kit, Peer, Route, Store, TokenSource, token::Key};
 use vigia_reporting::EvidenceOptions;
+
+use crate::tls::Tls;
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Options {
     pub peers: BTreeMap<Area, String>,
     /// Where evidence lies.
     pub evidence: EvidenceOptions,
+    /// Certificates and keys.
+    pub tls: Tls,
 }
 
 impl Options {
@@ -115,11 +119,11 @@ fn route(options: &Options, to: Area, built: &BTreeMap<Area, Guarded>) -> Result
     let Some(address) = options.peers.get(&to) else {
         bail!("falta la dirección de «{to}» (peers.{to}) / the address of \"{to}\" is missing (peers.{to})");
     };
-    Ok(Route::over(
-        Channel::from_shared(url(address))
-            .with_context(|| format!("peers.{to}: {address}"))?
-            .connect_lazy(),
-    ))
+    let mut endpoint = Channel::from_shared(url(address)).with_context(|| format!("peers.{to}: {address}"))?;
+    if address.starts_with("https://") {
+        endpoint = endpoint.tls_config(options.tls.client()?).context("tls")?;
+    }
+    Ok(Route::over(endpoint.connect_lazy()))
 }
 
 /// An address as a URL: `127.0.0.1:7300` means plain HTTP/2.
@@ -143,14 +147,14 @@ pub struct Running {
 /// Serves on a port of this machine that is free.
 pub async fn start(services: Vec<Guarded>) -> Result<Running> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    start_on(listener, services, false)
+    start_on(listener, services, None, false)
 }
 
 /// Serves on a listener, and tells its contract by reflection if asked to.
-pub fn start_on(listener: TcpListener, services: Vec<Guarded>, reflection: bool) -> Result<Running> {
+pub fn start_on(listener: TcpListener, services: Vec<Guarded>, tls: Option<ServerTlsConfig>, reflection: bool) -> Result<Running> {
     let address = listener.local_addr()?;
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(vigia_platform::server::serve(listener, services, reflection, async {
+    let task = tokio::spawn(vigia_platform::server::serve(listener, services, tls, reflection, async {
         // An error means that nobody can stop it any more: then it stops.
         let _ = stopped.await;
     }));
@@ -215,11 +219,11 @@ pub fn key(directory: &Path, id: &str) -> Result<Key> {
 
 /// A key from a file.
 pub fn read_key(path: &Path, kid: &str) -> Result<Key> {
-    let pem = fs::read_to_string(path).with_context(|| {
-        format!(
-            "{}: falta la clave; la hace «vigia init» / the key is missing; \"vigia init\" makes it",
-            path.display()
-        )
+    let pem = crate::tls::read_private(path).map_err(|cause| {
+        if path.exists() {
+            return cause;
+        }
+        cause.context("falta la clave; la hace «vigia init» / the key is missing; \"vigia init\" makes it")
     })?;
     Key::from_pem(kid, &pem)
         .map_err(|_| anyhow::anyhow!("{}: no es una clave Ed25519 (PKCS#8, PEM) / is not an Ed25519 key", path.display()))

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{IsTerminal, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,6 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::EnvFilter;
 use vigia_platform::{Area, Clock, Db, Durability, db::migrate_postgres, instant, new_id, timestamp};
 use vigia_proto::{
     compliance::{
@@ -28,11 +27,12 @@ use crate::{
     cast::{Credentials, Principal},
     channels::Channels,
     cluster,
-    config::{Config, LogFormat},
+    config::Config,
     institution::key::{self, Profile},
     lang::{Lang, lang, say},
     output::{self, Usage},
     play::told,
+    telemetry,
 };
 
 /// How to reach a server, and as whom.
@@ -47,6 +47,10 @@ pub struct Access {
     /// Archivo con su clave privada (PEM) / file with its private key.
     #[arg(long, env = "VIGIA_KEY", global = true)]
     pub key: Option<PathBuf>,
+    /// Autoridad del certificado del servidor (PEM), con https://; la del sistema si no se dice / the server certificate's
+    /// authority, with https://; the machine's own if not said.
+    #[arg(long, env = "VIGIA_CA", global = true)]
+    pub ca: Option<PathBuf>,
     /// Id de la clave, si no es el del cliente / id of the key, if it is not the client's.
     #[arg(long, env = "VIGIA_KID", global = true)]
     pub kid: Option<String>,
@@ -93,21 +97,21 @@ impl Access {
             )));
         }
         let key = key::read(path, kid.unwrap_or(id))?;
-        let channels = Channels::connect(&server).await?;
+        let channels = Channels::connect_believing(&server, self.ca.as_deref()).await?;
         Ok((server, Principal::new(channels, Credentials::Client(format!("clients/{id}"), key))))
     }
 }
 
 /// `vigia serve`: until SIGTERM or Ctrl-C.
 pub async fn serve(config: &Config) -> Result<()> {
-    log(config);
+    let _telemetry = telemetry::start(config).await?;
     cluster::make_directory(&config.data)?;
     let options = options(config)?;
     // The port first: a second process on it ends here, before it touches a database.
     let listener = TcpListener::bind(config.listen).await.with_context(|| config.listen.to_string())?;
     let services = cluster::build(&options).await?;
     let names: Vec<&str> = options.services.iter().map(|area| area.name()).collect();
-    let running = cluster::start_on(listener, services, config.reflection)?;
+    let running = cluster::start_on(listener, services, config.tls.server()?, config.reflection)?;
     tracing::info!(address = %running.address, services = names.join(","), data = %config.data.display(), "serving");
     wait_for_the_end().await?;
     tracing::info!("draining");
@@ -133,24 +137,9 @@ fn options(config: &Config) -> Result<cluster::Options> {
         services: config.areas()?,
         peers: config.peers(),
         evidence: config.evidence(),
+        tls: config.tls.clone(),
     };
     Ok(options)
-}
-
-/// Sends the log to standard error; `RUST_LOG` wins over the configuration.
-pub fn log(config: &Config) {
-    let filter = EnvFilter::try_from_default_env()
-        .or_else(|_| EnvFilter::try_new(&config.log.filter))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    // A second subscriber is no error: the first one stays.
-    let _ = match config.log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
 }
 
 /// `vigia init`: makes the keys, the services' clients and the first administrator, whose password it prints this once.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use vigia_platform::Area;
 use vigia_reporting::EvidenceOptions;
 
-use crate::output::Usage;
+use crate::{output::Usage, tls::Tls};
 
 /// All that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -35,6 +35,14 @@ pub struct Config {
     /// Whether the server tells its contract by gRPC reflection, to anybody who asks: for trying it out with grpcurl.
     /// `VIGIA_REFLECTION`.
     pub reflection: bool,
+    /// Address on which operators are told metrics in the clear, `GET /metrics` (Prometheus); none if not said. Nobody
+    /// else should reach it. `VIGIA_ADMIN`.
+    pub admin: Option<SocketAddr>,
+    /// A collector that takes traces and metrics by OTLP over gRPC, such as `http://127.0.0.1:4317`; none if not said.
+    /// `VIGIA_OTLP`.
+    pub otlp: Option<String>,
+    /// Certificates and keys, where TLS does not end in front of this program.
+    pub tls: Tls,
     /// Where the services answer that do not run here.
     pub peers: Peers,
     /// Where evidence lies, and how much of it there may be.
@@ -119,6 +127,9 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7300)),
             services: Vec::new(),
             reflection: false,
+            admin: None,
+            otlp: None,
+            tls: Tls::default(),
             peers: Peers::default(),
             evidence: Evidence::default(),
             log: Log::default(),
@@ -144,7 +155,7 @@ pub struct Flags {
 }
 
 /// Variables that belong to the commands of the client, not to the configuration.
-const CLIENT_VARIABLES: [&str; 5] = ["server", "client", "key", "kid", "config"];
+const CLIENT_VARIABLES: [&str; 6] = ["server", "client", "key", "kid", "ca", "config"];
 
 impl Config {
     /// Reads the configuration. A file that is named must be there; `vigia.toml` need not.

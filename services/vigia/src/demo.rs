@@ -53,6 +53,7 @@ use crate::{
     output,
     play::{Refusal, role, told},
     simulate::progress,
+    tls::Tls,
 };
 
 /// The story's first and last day.
@@ -147,8 +148,9 @@ pub async fn run(directory: &Path, once: bool, json: bool) -> Result<()> {
         services: Area::ALL.into(),
         peers: BTreeMap::new(),
         evidence: EvidenceOptions::in_directory(directory.join("evidence")),
+        tls: Tls::default(),
     };
-    let running = cluster::start_on(listen().await?, cluster::build(&options).await?, true)?;
+    let running = cluster::start_on(listen().await?, cluster::build(&options).await?, None, true)?;
     let cast = connect(directory, &running).await?;
     let mut stage = Stage::new(directory, clock.clone(), zone.clone(), cast, memory)?;
     if !stage.memory.played {

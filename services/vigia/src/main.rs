@@ -14,6 +14,7 @@ mod config;
 mod demo;
 mod demo_story;
 mod demo_view;
+mod doctor;
 mod institution;
 mod lang;
 mod letter;
@@ -23,6 +24,8 @@ mod report;
 mod scenario;
 mod simulate;
 mod stage;
+mod telemetry;
+mod tls;
 mod watch;
 mod yaml;
 
@@ -125,6 +128,22 @@ enum Command {
         /// Directorio de datos, nuevo / data directory, a new one.
         #[arg(long)]
         data: Option<PathBuf>,
+    },
+    /// Revisa configuración, claves, bases de datos, reloj, disco, certificados y el servidor / check all that a server
+    /// stands on.
+    #[command(
+        after_help = "Ejemplos / examples:\n  vigia doctor --data /var/lib/vigia\n  vigia --config vigia.toml doctor -o json\n\nTermina con 1 si algo falla / ends with 1 if anything fails."
+    )]
+    Doctor {
+        /// Directorio de datos / data directory.
+        #[arg(long)]
+        data: Option<PathBuf>,
+        /// PostgreSQL en vez de archivos / instead of files: postgres://usuario:clave@servidor/base.
+        #[arg(long)]
+        database: Option<String>,
+        /// Dirección del servidor / the server's address.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
     },
     /// Planes como archivos / plans as files.
     #[command(subcommand)]
@@ -314,6 +333,15 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
                 ..Flags::default()
             };
             commands::migrate(&load(flags)?, json).await?;
+        }
+        Command::Doctor { data, database, listen } => {
+            let flags = Flags {
+                data,
+                database,
+                listen,
+                ..Flags::default()
+            };
+            return doctor::run(&load(flags)?, json).await;
         }
         Command::Backup { target, data } => {
             let flags = Flags { data, ..Flags::default() };

@@ -33,6 +33,7 @@ use crate::{
     cluster::{self, Running},
     play::{UNSAID, told},
     scenario::Scenario,
+    tls::Tls,
 };
 
 /// The password of the persons of a scratch directory, which protects nothing.
@@ -143,6 +144,7 @@ fn options(directory: &Path, database: Option<String>, clock: &Clock) -> cluster
         services: Area::ALL.into(),
         peers: BTreeMap::new(),
         evidence: EvidenceOptions::in_directory(directory.join("evidence")),
+        tls: Tls::default(),
     }
 }
 

@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use vigia_migrations::Schema;
 
-use crate::Area;
+use crate::{Area, clock::from_micros};
 
 /// Connections for reading that each service holds at most.
 const READERS_MAX: u32 = 8;
@@ -97,6 +98,52 @@ pub(super) async fn open(area: Area, store: &Store, durability: Durability) -> R
             Ok(Connections { writer, reader })
         }
     }
+}
+
+/// What a look at a database tells whoever operates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The last entry of its journal.
+    pub position: i64,
+    /// No further entry is dated before this: it lies in the past unless a clock was wrong.
+    pub time: Timestamp,
+    /// The database server's clock; none where there is no server.
+    pub server_time: Option<Timestamp>,
+}
+
+/// Looks at an area's database, and changes nothing: fails where a service would refuse to start on it.
+pub async fn inspect(area: Area, store: &Store) -> Result<Inspection, DbErr> {
+    let (db, server_time) = match store {
+        Store::Directory(directory) => {
+            let path = file(area, directory);
+            if !path.exists() {
+                return Err(DbErr::Custom(format!("{} is missing", path.display())));
+            }
+            let db = sqlite(area, directory, Durability::Full, 1).await?;
+            check_sqlite(&db, Durability::Full).await?;
+            (db, None)
+        }
+        Store::Postgres(url) => {
+            let synchronous_commit = durable(url).await?;
+            let db = postgres(url, Some(area), &synchronous_commit, 1).await?;
+            let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+            let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+            let micros = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+            (db, micros.map(from_micros))
+        }
+    };
+    match vigia_migrations::check(&db, area.name()).await? {
+        Schema::Current => {}
+        Schema::Older(names) => return Err(older(area, &names)),
+        Schema::Newer(names) => return Err(newer(area, &names)),
+    }
+    let head = super::head::read(&db).await?;
+    db.close().await?;
+    Ok(Inspection {
+        position: head.position,
+        time: head.time,
+        server_time,
+    })
 }
 
 fn older(area: Area, missing: &[String]) -> DbErr {

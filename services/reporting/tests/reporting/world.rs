@@ -210,6 +210,7 @@ impl World {
         tokio::spawn(vigia_platform::server::serve(
             listener,
             vec![self.service.clone()],
+            None,
             false,
             std::future::pending(),
         ));

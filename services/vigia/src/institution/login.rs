@@ -64,6 +64,7 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         client: profile.client.clone(),
         key: Some(profile.key.clone()),
         kid: Some(profile.kid.clone()),
+        ca: given.ca.clone(),
     };
     let known = match Server::connect(&access).await?.who().await {
         Ok(who) => Some(who),
