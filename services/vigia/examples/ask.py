@@ -3,7 +3,7 @@
     pip install grpcio grpcio-tools pyjwt cryptography
     python3 ask.py 127.0.0.1:7300 vigia-data/demo/keys/auditor.pem [proto]
 
-The third argument is the repository's `proto` directory (default: ./proto).
+The third argument is the repository's `proto` directory; it is looked for above the working directory and this file.
 """
 
 import pathlib
@@ -12,12 +12,18 @@ import tempfile
 import time
 import uuid
 
+if len(sys.argv) not in (3, 4):
+    sys.exit(__doc__)
+address, key_file = sys.argv[1], pathlib.Path(sys.argv[2])
+above = [folder for start in (pathlib.Path.cwd(), pathlib.Path(__file__).resolve()) for folder in (start, *start.parents)]
+found = (folder / "proto" for folder in above if (folder / "proto" / "vigia").is_dir())
+proto = pathlib.Path(sys.argv[3]) if len(sys.argv) == 4 else next(found, None)
+if proto is None or not (proto / "vigia").is_dir():
+    sys.exit("no se encontró el contrato: diga dónde está «proto» / the contract was not found: say where `proto` is")
+
 import grpc
 import jwt
 from grpc_tools import protoc
-
-address, key_file = sys.argv[1], pathlib.Path(sys.argv[2])
-proto = pathlib.Path(sys.argv[3] if len(sys.argv) > 3 else "proto")
 
 # The contract becomes Python modules.
 generated = tempfile.mkdtemp()

@@ -6,6 +6,7 @@ use comfy_table::Cell;
 use jiff::tz::TimeZone;
 use vigia_platform::{instant, timestamp};
 use vigia_proto::{
+    assignments::{GetInstitutionRequest, GetTerritoryRequest, institution_service_client::InstitutionServiceClient},
     compliance::{
         CompareScorecardsRequest, GetTrajectoryRequest, GetVerdictRequest, IndexPoint, compliance_service_client::ComplianceServiceClient,
     },
@@ -13,12 +14,13 @@ use vigia_proto::{
 };
 
 use crate::{
+    access::Access,
     cast::Principal,
-    commands::{Access, parse_as_of, plan_name, plan_of, shortened, tell_basis, tell_scorecards},
+    commands::{parse_as_of, plan_name, plan_of, shortened, tell_basis, tell_scorecards},
     lang::{Lang, lang, say},
     letter,
     output::{self, Usage},
-    play::told,
+    refused::told,
 };
 
 /// The plan, with its title and zone.
@@ -57,18 +59,34 @@ pub async fn explain(access: &Access, name: &str, as_of: Option<&str>, json: boo
     Ok(())
 }
 
-fn of_plan(name: &str, plan: Option<&str>) -> Result<String> {
-    let plan = plan.map(plan_name).or_else(|| plan_of(name));
-    plan.ok_or_else(|| Usage::of(say("falta --plan", "--plan is missing")))
+/// What a scorecard is asked of, with its plan. `vcm` is `plans/vcm`; an institution or a territory that is not there is
+/// refused: its scorecard would be one of nothing.
+pub async fn scope(principal: &Principal, name: &str, plan: Option<&str>) -> Result<(String, String)> {
+    let name = if name.contains('/') { name.to_owned() } else { plan_name(name) };
+    let Some(plan) = plan.map(plan_name).or_else(|| plan_of(&name)) else {
+        return Err(Usage::of(say(
+            "falta --plan: de qué plan, como --plan vcm",
+            "--plan is missing: of which plan, such as --plan vcm",
+        )));
+    };
+    let mut registry = InstitutionServiceClient::new(principal.clone());
+    if name.starts_with("institutions/") {
+        let request = GetInstitutionRequest { name: name.clone() };
+        registry.get_institution(request).await.map_err(told)?;
+    } else if name.starts_with("territories/") {
+        let request = GetTerritoryRequest { name: name.clone() };
+        registry.get_territory(request).await.map_err(told)?;
+    }
+    Ok((name, plan))
 }
 
 /// `vigia scorecard --compare`: two instants side by side, and what moved the index between them.
 pub async fn compare(access: &Access, name: &str, plan_given: Option<&str>, from: &str, to: Option<&str>, json: bool) -> Result<()> {
     let principal = access.principal().await?;
-    let of = of_plan(name, plan_given)?;
+    let (name, of) = scope(&principal, name, plan_given).await?;
     let (_, zone) = plan(&principal, &of).await?;
     let request = CompareScorecardsRequest {
-        name: name.to_owned(),
+        name,
         plan: of,
         from: Some(timestamp(parse_as_of(from, &zone)?)),
         to: to.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp),
@@ -126,10 +144,10 @@ fn points(difference: &str) -> String {
 /// `vigia trajectory`: the index over time, and where each indicator goes.
 pub async fn trajectory(access: &Access, name: &str, plan_given: Option<&str>, as_of: Option<&str>, json: bool) -> Result<()> {
     let principal = access.principal().await?;
-    let of = of_plan(name, plan_given)?;
+    let (name, of) = scope(&principal, name, plan_given).await?;
     let (_, zone) = plan(&principal, &of).await?;
     let request = GetTrajectoryRequest {
-        name: name.to_owned(),
+        name,
         plan: of,
         as_of: as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp),
     };

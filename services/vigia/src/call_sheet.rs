@@ -9,10 +9,10 @@ use vigia_platform::instant;
 use vigia_proto::compliance::Verdict;
 
 use crate::{
-    commands::Access,
+    access::Access,
     institution::write::{self, Looks, csv_text},
     lang::{lang, say},
-    output,
+    output::{self, Usage},
     report::{Late, Materials, late},
 };
 
@@ -46,10 +46,12 @@ struct Row {
     late_since: String,
     days_late: i64,
     obligation: String,
+    /// Whether it comes from a scratch server.
+    simulated: bool,
 }
 
 /// Headings with the width of their columns.
-fn columns() -> [(&'static str, u16); 12] {
+fn columns() -> [(&'static str, u16); 13] {
     [
         (say("institución", "institution"), 36),
         (say("hoy responde", "answers now"), 30),
@@ -63,6 +65,7 @@ fn columns() -> [(&'static str, u16); 12] {
         (say("en mora desde", "late since"), 18),
         (say("días", "days"), 8),
         (say("obligación", "obligation"), 44),
+        (say("simulado", "simulated"), 10),
     ]
 }
 
@@ -86,10 +89,11 @@ impl Row {
                 .unwrap_or_default(),
             days_late: due.map_or(0, |due| days(due, materials.as_of)),
             obligation: owed.name.clone(),
+            simulated: materials.basis.simulated,
         }
     }
 
-    fn cells(&self) -> [String; 12] {
+    fn cells(&self) -> [String; 13] {
         let Self {
             institution,
             answers_now,
@@ -103,8 +107,10 @@ impl Row {
             late_since,
             days_late,
             obligation,
+            simulated,
         } = self;
         let days = days_late.to_string();
+        let simulated = if *simulated { say("SIMULADO", "SIMULATED") } else { "" }.to_owned();
         [
             institution,
             answers_now,
@@ -118,6 +124,7 @@ impl Row {
             late_since,
             &days,
             obligation,
+            &simulated,
         ]
         .map(Clone::clone)
     }
@@ -130,6 +137,10 @@ fn days(from: Timestamp, to: Timestamp) -> i64 {
 
 /// Runs the command.
 pub async fn run(args: &Args, json: bool) -> Result<()> {
+    if let Some(path) = args.file.as_deref().filter(|path| !is_workbook(path) && !is_csv(path)) {
+        let text = say("se escribe .csv o .xlsx", ".csv or .xlsx can be written");
+        return Err(Usage::of(format!("{}: {text}", path.display())));
+    }
     let principal = args.access.principal().await?;
     let materials = Materials::gather(&principal, &args.plan, args.as_of.as_deref(), None).await?;
     let late = late(&materials);
@@ -151,11 +162,16 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
     };
     write::save(path, &bytes)?;
     output::line(&format!("{}: {} · {}", say("escrito", "written"), path.display(), rows.len()));
+    output::simulated(materials.basis.simulated);
     Ok(())
 }
 
 fn is_workbook(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("xlsx"))
+}
+
+fn is_csv(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
 }
 
 /// UTF-8 with a byte order mark and `;`, as Excel in Spanish opens it. No cell is reckoned as a formula.
@@ -205,6 +221,7 @@ mod tests {
             late_since: String::new(),
             days_late: 3,
             obligation: String::new(),
+            simulated: true,
         };
         let text = csv(std::slice::from_ref(&row))?;
         let mut reader = csv::ReaderBuilder::new()

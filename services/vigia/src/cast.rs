@@ -57,6 +57,25 @@ impl Seen {
     }
 }
 
+/// What servers say of themselves beside their answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Whether one of them is a scratch one, whose clock was set.
+    pub is_simulated: bool,
+    /// What time it was there at the last answer, to the second.
+    pub at: Option<Timestamp>,
+}
+
+impl Heard {
+    fn note(&mut self, headers: &http::HeaderMap) {
+        self.is_simulated |= headers.contains_key("vigia-simulated");
+        let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+        self.at = date
+            .and_then(|date| Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp()))
+            .or(self.at);
+    }
+}
+
 /// Somebody who calls; usable in any generated client. Clones share token and positions.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -64,6 +83,7 @@ pub struct Principal {
     credentials: Arc<Credentials>,
     bearer: Arc<tokio::sync::Mutex<Option<(HeaderValue, Timestamp)>>>,
     seen: Seen,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Principal {
@@ -74,7 +94,13 @@ impl Principal {
             credentials: Arc::new(credentials),
             bearer: Arc::default(),
             seen: Seen::default(),
+            heard: Arc::default(),
         }
+    }
+
+    /// What the servers have said of themselves so far.
+    pub fn heard(&self) -> Heard {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The token, which is taken anew a minute before it ends.
@@ -123,6 +149,9 @@ impl Service<Request<Body>> for Principal {
             if let Some(position) = response.headers().get("vigia-position").and_then(|position| position.to_str().ok()) {
                 this.seen.note(position);
             }
+            let mut heard = this.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.note(response.headers());
+            drop(heard);
             Ok(response)
         })
     }
@@ -237,6 +266,7 @@ impl Cast {
             credentials: Arc::new(credentials),
             bearer: Arc::default(),
             seen,
+            heard: Arc::default(),
         };
         self.members.insert(id.to_owned(), member);
     }

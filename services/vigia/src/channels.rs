@@ -17,7 +17,7 @@ use tower::{Service, ServiceExt};
 use vigia_client::Patient;
 use vigia_platform::Area;
 
-use crate::{cluster, lang::say, output::Usage, tls};
+use crate::{cluster, output::Usage, refused, tls};
 
 /// How long a server has to take the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,10 +72,10 @@ async fn connect(address: &str, ca: Option<&Path>) -> Result<Patient<Channel>> {
     if address.starts_with("https://") {
         endpoint = endpoint.tls_config(tls::believing(ca)?)?;
     }
-    let channel = endpoint.connect().await.with_context(|| {
-        let unreachable = say("no se pudo hablar con el servidor", "the server could not be reached");
-        format!("{unreachable} {address}")
-    })?;
+    let channel = endpoint
+        .connect()
+        .await
+        .with_context(|| format!("{address}: {}", refused::unreachable()))?;
     Ok(Patient::new(channel))
 }
 

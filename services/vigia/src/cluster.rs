@@ -18,7 +18,7 @@ use vigia_identity::Cost;
 use vigia_platform::{Area, Clock, Db, Durability, Guarded, Kit, Peer, Route, Store, TokenSource, token::Key};
 use vigia_reporting::EvidenceOptions;
 
-use crate::tls::Tls;
+use crate::{institution::fault::told, output::Usage, tls::Tls};
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
@@ -62,6 +62,27 @@ pub async fn build(options: &Options) -> Result<Vec<Guarded>> {
         built.insert(area, guarded);
     }
     Ok(built.into_values().collect())
+}
+
+/// Every service that is to run here has its key: `vigia init` makes them. A directory without them is a mistaken one, and
+/// an empty server in it would look like lost data.
+pub fn must_be_initialised(options: &Options) -> Result<()> {
+    let missing = options.services.iter().find(|area| {
+        let id = if **area == Area::Identity {
+            "identity".to_owned()
+        } else {
+            service_client(**area)
+        };
+        !key_path(&options.directory, &id).exists()
+    });
+    if missing.is_none() {
+        return Ok(());
+    }
+    let shown = options.directory.display();
+    Err(Usage::of(told(
+        format!("{shown}: no es un directorio iniciado; haga primero: vigia init --data '{shown}'"),
+        format!("{shown}: is no initialised directory; first run: vigia init --data '{shown}'"),
+    )))
 }
 
 /// A scratch directory says so in a file of its own: what is not durable, or was made under a clock that was set, is

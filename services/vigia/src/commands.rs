@@ -1,114 +1,57 @@
 //! The plain commands: run services, make the first keys, bring databases up to date, and ask a server.
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{fs, io::ErrorKind};
 
 use anyhow::{Context, Result};
-use clap::Args;
 use comfy_table::Cell;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use vigia_platform::{Area, Clock, Db, Durability, db::migrate_postgres, instant, new_id, timestamp};
+use vigia_platform::{Area, Clock, Db, Durability, db::migrate_postgres, instant, timestamp};
 use vigia_proto::{
     compliance::{
         Basis, GetScorecardRequest, GetScorecardResponse, GetVerdictRequest, GetVerdictResponse, Scorecard, Verdict,
         compliance_service_client::ComplianceServiceClient,
     },
-    plans::{ExportPlanRequest, GetPlanRequest, ImportPlanRequest, ImportPlanResponse, plan_service_client::PlanServiceClient},
+    plans::{GetPlanRequest, plan_service_client::PlanServiceClient},
 };
 
 use crate::{
-    cast::{Credentials, Principal},
-    channels::Channels,
+    access::Access,
+    cast::Principal,
     cluster,
     config::Config,
-    institution::key::{self, Profile},
+    institution::fault::told as in_words,
     lang::{Lang, lang, say},
+    lock::Locks,
     output::{self, Usage},
-    play::told,
+    refused::told,
     telemetry,
 };
-
-/// How to reach a server, and as whom.
-#[derive(Args, Clone, Debug)]
-pub struct Access {
-    /// Servidor, o uno por servicio (identity=…,plans=…); 127.0.0.1:7300 si no se dice / the server, or one for each service.
-    #[arg(long, env = "VIGIA_SERVER", global = true)]
-    pub server: Option<String>,
-    /// Cliente, como clients/msp-1 / the client that calls.
-    #[arg(long, env = "VIGIA_CLIENT", default_value = "", global = true)]
-    pub client: String,
-    /// Archivo con su clave privada (PEM) / file with its private key.
-    #[arg(long, env = "VIGIA_KEY", global = true)]
-    pub key: Option<PathBuf>,
-    /// Autoridad del certificado del servidor (PEM), con https://; la del sistema si no se dice / the server certificate's
-    /// authority, with https://; the machine's own if not said.
-    #[arg(long, env = "VIGIA_CA", global = true)]
-    pub ca: Option<PathBuf>,
-    /// Id de la clave, si no es el del cliente / id of the key, if it is not the client's.
-    #[arg(long, env = "VIGIA_KID", global = true)]
-    pub kid: Option<String>,
-}
-
-impl Access {
-    /// Whether it is known whom to call as: by flags, variables or `vigia login`.
-    pub fn is_known(&self) -> bool {
-        self.key.is_some() || matches!(Profile::load(), Ok(Some(_)))
-    }
-
-    /// The server's address.
-    pub fn address(&self, profile: Option<&Profile>) -> String {
-        let named = self.server.clone().or_else(|| Some(profile?.server.clone()));
-        named.unwrap_or_else(|| "127.0.0.1:7300".to_owned())
-    }
-
-    /// Whoever calls, connected.
-    pub async fn principal(&self) -> Result<Principal> {
-        Ok(self.connect().await?.1)
-    }
-
-    /// The server's address, and the caller with its token.
-    pub async fn connect(&self) -> Result<(String, Principal)> {
-        // What `vigia login` has kept fills the gaps that flags and variables leave.
-        let profile = Profile::load()?;
-        let server = self.address(profile.as_ref());
-        let path = self.key.as_ref().or_else(|| profile.as_ref().map(|kept| &kept.key));
-        let Some(path) = path else {
-            let text = say(
-                "falta --key (o VIGIA_KEY): el archivo con la clave del cliente; «vigia login» la hace y la recuerda",
-                "--key (or VIGIA_KEY) is missing: the file with the client's key; \"vigia login\" makes and remembers it",
-            );
-            return Err(Usage::of(text));
-        };
-        let kept = profile.as_ref().filter(|_| self.client.is_empty());
-        let client = kept.map_or(self.client.as_str(), |kept| kept.client.as_str());
-        let kid = self.kid.as_deref().or(kept.map(|kept| kept.kid.as_str()));
-        let id = client.strip_prefix("clients/").unwrap_or(client);
-        if id.is_empty() {
-            return Err(Usage::of(say(
-                "falta --client (o VIGIA_CLIENT), como clients/msp-1",
-                "--client (or VIGIA_CLIENT) is missing, such as clients/msp-1",
-            )));
-        }
-        let key = key::read(path, kid.unwrap_or(id))?;
-        let channels = Channels::connect_believing(&server, self.ca.as_deref()).await?;
-        Ok((server, Principal::new(channels, Credentials::Client(format!("clients/{id}"), key))))
-    }
-}
 
 /// `vigia serve`: until SIGTERM or Ctrl-C.
 pub async fn serve(config: &Config) -> Result<()> {
     let _telemetry = telemetry::start(config).await?;
-    cluster::make_directory(&config.data)?;
     let options = options(config)?;
+    cluster::must_be_initialised(&options)?;
     // The port first: a second process on it ends here, before it touches a database.
-    let listener = TcpListener::bind(config.listen).await.with_context(|| config.listen.to_string())?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|cause| {
+        let address = config.listen;
+        match cause.kind() {
+            ErrorKind::AddrInUse => Usage::of(in_words(
+                format!("{address}: la dirección ya está en uso; diga otra con --listen (o VIGIA_LISTEN)"),
+                format!("{address}: the address is in use already; name another with --listen (or VIGIA_LISTEN)"),
+            )),
+            _ => anyhow::Error::from(cause).context(format!("--listen {address}")),
+        }
+    })?;
+    // PostgreSQL keeps its own order; two processes are replicas there.
+    let _locks = match &config.database {
+        None => Some(Locks::take(&config.data, options.services.iter().copied())?),
+        Some(_) => None,
+    };
     let services = cluster::build(&options).await?;
     let names: Vec<&str> = options.services.iter().map(|area| area.name()).collect();
     let running = cluster::start_on(listener, services, config.tls.server()?, config.reflection)?;
@@ -181,12 +124,28 @@ pub async fn init(config: &Config, json: bool) -> Result<()> {
         say("claves de los servicios", "keys of the services"),
         keys.display()
     ));
+    output::line(say(
+        "Sigue: «vigia serve», y en otra terminal deje entrar a quienes llevan los planes:",
+        "Next: \"vigia serve\", and in another terminal let in those who keep the plans:",
+    ));
+    let who = format!("--account {}", cluster::ADMINISTRATOR);
+    for (id, role) in [
+        ("coordinadora", "coordinator"),
+        ("aprobadora", "approver"),
+        ("revisora", "reviewer"),
+    ] {
+        output::line(&format!("  vigia account create {id} --role {role} {who}"));
+    }
     Ok(())
 }
 
 /// `vigia migrate`: brings the databases of the data directory up to date.
 pub async fn migrate(config: &Config, json: bool) -> Result<()> {
     cluster::make_directory(&config.data)?;
+    let _locks = match &config.database {
+        None => Some(Locks::take(&config.data, config.areas()?)?),
+        Some(_) => None,
+    };
     let mut done = Vec::new();
     for area in config.areas()? {
         if let Some(url) = &config.database {
@@ -216,56 +175,6 @@ pub async fn migrate(config: &Config, json: bool) -> Result<()> {
     if json { output::json(&done) } else { Ok(()) }
 }
 
-/// `vigia plan import`: sends a plan file; with one fault nothing is kept.
-pub async fn plan_import(access: &Access, file: &Path, validate_only: bool, json: bool) -> Result<()> {
-    let bytes = fs::read(file).with_context(|| file.display().to_string())?;
-    let request = ImportPlanRequest {
-        file: bytes,
-        validate_only,
-        request_id: new_id(),
-    };
-    let answer = PlanServiceClient::new(access.principal().await?)
-        .import_plan(request)
-        .await
-        .map_err(told)?
-        .into_inner();
-    if json {
-        return output::json(&output::value("vigia.plans.v1.ImportPlanResponse", &answer)?);
-    }
-    let ImportPlanResponse {
-        plan,
-        components,
-        actions,
-        indicators,
-        warnings,
-    } = answer;
-    let what = if validate_only {
-        say("sin fallas", "no faults")
-    } else {
-        say("importado", "imported")
-    };
-    output::line(&format!(
-        "{} · {what}: {components} componentes, {actions} acciones, {indicators} indicadores",
-        plan.unwrap_or_default().name
-    ));
-    for warning in warnings {
-        output::line(&format!("  {}: {warning}", say("aviso", "warning")));
-    }
-    Ok(())
-}
-
-/// `vigia plan export`: writes the plan as a file that can be imported unchanged.
-pub async fn plan_export(access: &Access, plan: &str) -> Result<()> {
-    let request = ExportPlanRequest { name: plan_name(plan) };
-    let answer = PlanServiceClient::new(access.principal().await?)
-        .export_plan(request)
-        .await
-        .map_err(told)?
-        .into_inner();
-    std::io::stdout().write_all(&answer.file)?;
-    Ok(())
-}
-
 /// A plan's resource name from its id or name.
 pub fn plan_name(plan: &str) -> String {
     if plan.starts_with("plans/") {
@@ -282,7 +191,12 @@ pub fn parse_as_of(text: &str, zone: &TimeZone) -> Result<Timestamp> {
     }
     let local: DateTime = text
         .parse()
-        .map_err(|_| Usage::of(format!("--as-of {text}: 2026-03-31, 2026-03-31T17:00, 2026-03-31T17:00:00-05:00")))?;
+        .map_err(|_| {
+            Usage::of(in_words(
+                format!("«{text}» no es una fecha que se entienda. Escriba el día, 2026-03-31; el día y la hora, 2026-03-31T17:00; o con su huso, 2026-03-31T17:00:00-05:00."),
+                format!("\"{text}\" is no date that can be understood. Write the day, 2026-03-31; day and hour, 2026-03-31T17:00; or with its offset, 2026-03-31T17:00:00-05:00."),
+            ))
+        })?;
     crate::scenario::instant(zone, local)
 }
 
@@ -309,17 +223,10 @@ pub fn plan_of(name: &str) -> Option<String> {
 /// `vigia scorecard`.
 pub async fn scorecard(access: &Access, name: &str, plan: Option<&str>, as_of: Option<&str>, json: bool) -> Result<()> {
     let principal = access.principal().await?;
-    let plan = plan.map(plan_name).or_else(|| plan_of(name));
-    let Some(plan) = plan else {
-        return Err(Usage::of(say("falta --plan", "--plan is missing")));
-    };
+    let (name, plan) = crate::ask::scope(&principal, name, plan).await?;
     let zone = zone(&principal, &plan).await?;
     let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
-    let request = GetScorecardRequest {
-        name: name.to_owned(),
-        plan,
-        as_of,
-    };
+    let request = GetScorecardRequest { name, plan, as_of };
     let answer = ComplianceServiceClient::new(principal)
         .get_scorecard(request)
         .await
@@ -467,10 +374,5 @@ pub fn tell_basis(basis: &Basis, zone: &TimeZone) {
             basis.positions.join(", ")
         ));
     }
-    if basis.simulated {
-        output::line(say(
-            "SIMULADO: nada de esto dice algo sobre una conducta real.",
-            "SIMULATED: none of this says anything about real conduct.",
-        ));
-    }
+    output::simulated(basis.simulated);
 }

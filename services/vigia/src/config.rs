@@ -155,7 +155,17 @@ pub struct Flags {
 }
 
 /// Variables that belong to the commands of the client, not to the configuration.
-const CLIENT_VARIABLES: [&str; 6] = ["server", "client", "key", "kid", "ca", "config"];
+const CLIENT_VARIABLES: [&str; 9] = [
+    "server",
+    "account",
+    "password",
+    "new_password",
+    "client",
+    "key",
+    "kid",
+    "ca",
+    "config",
+];
 
 impl Config {
     /// Reads the configuration. A file that is named must be there; `vigia.toml` need not.

@@ -50,8 +50,10 @@ use crate::{
     demo_story::{self as story, Judgement, Manner, Work},
     demo_view,
     lang::say,
+    lock::Locks,
     output,
-    play::{Refusal, role, told},
+    play::role,
+    refused::{Refused, told},
     simulate::progress,
     tls::Tls,
 };
@@ -132,6 +134,7 @@ enum Step {
 pub async fn run(directory: &Path, once: bool, json: bool) -> Result<()> {
     let started = std::time::Instant::now();
     cluster::make_directory(directory)?;
+    let _locks = Locks::take(directory, Area::ALL)?;
     let memory = Memory::load(directory)?;
     let zone = TimeZone::get("America/Guayaquil")?;
     let begin = if memory.played {
@@ -274,7 +277,7 @@ impl Stage {
         while let Some(Reverse((at, _, step))) = self.agenda.pop() {
             self.clock.set(at);
             if let Err(status) = self.step(&step).await {
-                let refusal = Refusal::of(&status);
+                let refusal = Refused::of(&status);
                 // Some refusals belong to the story; a reason that does not is shown at the end.
                 tracing::debug!(?step, %refusal, "refused");
                 *self.memory.refused.entry(refusal.reason).or_default() += 1;

@@ -27,7 +27,7 @@ use crate::{
     demo_story::Work,
     lang::say,
     output,
-    play::told,
+    refused::told,
     yaml::Node,
 };
 
@@ -345,9 +345,14 @@ pub fn invite(calls: &Calls, as_json: bool) {
     let key = cluster::key_path(&calls.directory, "auditor");
     output::line(&format!("\n{}: {}", say("atiende en", "serving on"), calls.address));
     output::line(&format!(
-        "  VIGIA_SERVER={} VIGIA_CLIENT=clients/auditor VIGIA_KEY={} vigia scorecard plans/vcm",
+        "  VIGIA_SERVER={} VIGIA_CLIENT=clients/auditor VIGIA_KEY={} {} scorecard vcm",
         calls.address,
-        key.display()
+        key.display(),
+        std::env::current_exe().map_or_else(|_| "vigia".to_owned(), |program| program.display().to_string())
+    ));
+    output::line(say(
+        "  («cargo install --path services/vigia» deja el programa como «vigia»)",
+        "  (\"cargo install --path services/vigia\" makes the program known as \"vigia\")",
     ));
     output::line(&format!(
         "  {}: {}",

@@ -1,6 +1,7 @@
 //! Vigía: one binary. It serves all services or some, plays the demo and scenario files, and asks a server.
 #![allow(unreachable_pub, reason = "a binary: what is public in its modules is public in it alone")]
 
+mod access;
 mod ask;
 mod backup;
 mod call_sheet;
@@ -18,8 +19,11 @@ mod doctor;
 mod institution;
 mod lang;
 mod letter;
+mod lock;
+mod office;
 mod output;
 mod play;
+mod refused;
 mod report;
 mod scenario;
 mod simulate;
@@ -35,7 +39,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    commands::Access,
+    access::Access,
     config::{Config, Flags},
     stage::Processes,
 };
@@ -145,9 +149,6 @@ enum Command {
         #[arg(long)]
         listen: Option<SocketAddr>,
     },
-    /// Planes como archivos / plans as files.
-    #[command(subcommand)]
-    Plan(PlanCommand),
     /// El tablero de un plan, eje, institución o territorio / the scorecard of a plan, component, institution, territory.
     #[command(
         after_help = "Ejemplos / examples:\n  vigia scorecard plans/vcm\n  vigia scorecard institutions/msp --plan vcm --as-of 2024-03-31 -o json"
@@ -241,6 +242,8 @@ enum Command {
     },
     #[command(flatten)]
     Institution(institution::Command),
+    #[command(flatten)]
+    Office(office::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -253,28 +256,6 @@ enum VerdictCommand {
         /// Al instante, en hora del plan / as of, in the plan's time.
         #[arg(long)]
         as_of: Option<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum PlanCommand {
-    /// Importa un plan; con una falla nada se guarda / import a plan; with one fault nothing is kept.
-    #[command(after_help = "Ejemplo / example:\n  vigia plan import deploy/data/plans/vcm.yaml --validate-only")]
-    Import {
-        /// Archivo YAML / YAML file.
-        file: PathBuf,
-        /// Solo revisa / only check.
-        #[arg(long)]
-        validate_only: bool,
-        #[command(flatten)]
-        access: Access,
-    },
-    /// Escribe un plan como archivo que se importa igual / write a plan as a file that imports unchanged.
-    Export {
-        /// plans/vcm o vcm.
-        plan: String,
-        #[command(flatten)]
-        access: Access,
     },
 }
 
@@ -351,12 +332,6 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
             let flags = Flags { data, ..Flags::default() };
             backup::restore(&load(flags)?, &backup, json).await?;
         }
-        Command::Plan(PlanCommand::Import {
-            file,
-            validate_only,
-            access,
-        }) => commands::plan_import(&access, &file, validate_only, json).await?,
-        Command::Plan(PlanCommand::Export { plan, access }) => commands::plan_export(&access, &plan).await?,
         Command::Scorecard {
             name,
             plan,
@@ -387,6 +362,7 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
             return simulate::run(&files, processes, database, json).await;
         }
         Command::Institution(command) => return institution::run(&command, json).await,
+        Command::Office(command) => office::run(&command, json).await?,
     }
     Ok(true)
 }

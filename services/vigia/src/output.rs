@@ -8,7 +8,7 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde::Serialize;
 
-use crate::lang::{Lang, lang};
+use crate::lang::{Lang, lang, say};
 
 /// What was asked for can't be asked so: exit code 2, as for flags that nobody knows.
 #[derive(Debug)]
@@ -32,6 +32,16 @@ impl std::error::Error for Usage {}
 /// Writes a line. A reader that has gone (`| head`) is no error of ours.
 pub fn line(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Says that what was told comes from a scratch server, where it does.
+pub fn simulated(is_simulated: bool) {
+    if is_simulated {
+        line(say(
+            "SIMULADO: nada de esto dice algo sobre una conducta real.",
+            "SIMULATED: none of this says anything about real conduct.",
+        ));
+    }
 }
 
 /// Writes JSON, indented.
@@ -100,7 +110,7 @@ pub fn state_word(state: &str) -> &str {
 
 /// The Spanish or English word for an action's state.
 pub fn state_word_in(state: &str, lang: Lang) -> &str {
-    let say = |es, en| if lang == Lang::Es { es } else { en };
+    let say = |es, en| lang.say(es, en);
     match state.strip_prefix("ACTION_STATE_").unwrap_or(state) {
         "SCHEDULED" => say("programada", "scheduled"),
         "UNASSIGNED" => say("sin responsable", "unassigned"),
@@ -122,7 +132,7 @@ pub fn state_word_in(state: &str, lang: Lang) -> &str {
 
 /// The Spanish or English words for an obligation's state.
 pub fn obligation_word(state: &str, lang: Lang) -> &str {
-    let say = |es, en| if lang == Lang::Es { es } else { en };
+    let say = |es, en| lang.say(es, en);
     match state {
         "NOT_OPEN" => say("aún no se puede presentar", "not open yet"),
         "OPEN" => say("por presentar", "open"),

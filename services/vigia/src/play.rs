@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, bail};
 use tonic::{Request, Status};
-use tonic_types::StatusExt;
 use vigia_platform::name::id_of_code;
 use vigia_proto::{
     assignments::{
@@ -21,6 +20,7 @@ use vigia_proto::{
 
 use crate::{
     cast::{Principal, person},
+    refused::Refused,
     scenario::{Event, Scenario, Verb},
     stage::Stage,
     yaml::{Kind, Node},
@@ -31,12 +31,12 @@ pub const UNSAID: &str = "Escenario";
 
 impl Stage {
     /// Plays one event at its instant. The inner result says whether the call was refused, and why.
-    pub async fn play(&mut self, scenario: &Scenario, event: &Event) -> Result<std::result::Result<(), Refusal>> {
+    pub async fn play(&mut self, scenario: &Scenario, event: &Event) -> Result<std::result::Result<(), Refused>> {
         self.turn_clock_quietly(scenario.instant(event.at)?).await?;
         let result = self.call(event).await;
         Ok(match result {
             Ok(()) => Ok(()),
-            Err(Failed::Refused(status)) => Err(Refusal::of(&status)),
+            Err(Failed::Refused(status)) => Err(Refused::of(&status)),
             Err(Failed::Broken(cause)) => return Err(cause),
         })
     }
@@ -332,42 +332,6 @@ impl From<anyhow::Error> for Failed {
     fn from(cause: anyhow::Error) -> Self {
         Self::Broken(cause)
     }
-}
-
-/// A call refused: the reason that programs read, and the sentence with all faults.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// Reason, such as `NOTHING_OWED`; the gRPC code where there is none.
-    pub reason: String,
-    /// The sentence, with every fault and its path.
-    pub text: String,
-}
-
-impl Refusal {
-    /// Reads a status.
-    pub fn of(status: &Status) -> Self {
-        let details = status.get_error_details();
-        let reason = details
-            .error_info()
-            .map_or_else(|| format!("{:?}", status.code()), |info| info.reason.clone());
-        let mut text = status.message().to_owned();
-        for violation in details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default() {
-            text.extend(["\n  ", &violation.field, ": ", &violation.description]);
-        }
-        Self { reason, text }
-    }
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.reason, self.text)
-    }
-}
-
-/// A status with all that its details say.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-pub fn told(status: Status) -> anyhow::Error {
-    anyhow::anyhow!("{}", Refusal::of(&status))
 }
 
 /// Changes as a plan file has them: what a scenario may call the policy stands there as `compliance_policy`.

@@ -14,15 +14,16 @@ use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Serialize;
 use tonic::Code;
 use vigia_platform::{decimal, instant, name::id_of_code, timestamp};
-use vigia_proto::compliance::{
-    GetScorecardRequest, GetVerdictRequest, Scorecard, Verdict, compliance_service_client::ComplianceServiceClient,
+use vigia_proto::{
+    compliance::{GetScorecardRequest, GetVerdictRequest, Scorecard, Verdict, compliance_service_client::ComplianceServiceClient},
+    reporting::{ListObligationsRequest, obligation_service_client::ObligationServiceClient},
 };
 
 use crate::{
     cast::Principal,
     lang::say,
     output::Usage,
-    play::Refusal,
+    refused::Refused,
     scenario::{About, Event, Expectation, Scenario},
     stage::{Backstage, Processes, Stage},
 };
@@ -37,6 +38,17 @@ pub struct Outcome {
     title: String,
     events: usize,
     answers: Vec<Answer>,
+    /// Where each obligation stands at the end, of a file that expects nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    obligations: Vec<Stands>,
+}
+
+/// Where an obligation stands.
+#[derive(Clone, Debug, Serialize)]
+struct Stands {
+    obligation: String,
+    institution: String,
+    state: String,
 }
 
 /// One question, what was expected and what was answered.
@@ -49,6 +61,9 @@ struct Answer {
     differs: Vec<String>,
     /// Whether the file asked for it; an event that is refused against expectation was not asked for.
     asked: bool,
+    /// Of an event that was refused: the line in the file, and the sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 /// What came of all.
@@ -131,6 +146,10 @@ fn collect(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
             inside.push(entry?.path());
         }
         inside.retain(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"));
+        if inside.is_empty() {
+            let text = say("no hay ningún archivo .yaml", "there is no .yaml file");
+            return Err(Usage::of(format!("{}: {text}", path.display())));
+        }
         inside.sort();
         files.extend(inside);
     }
@@ -162,6 +181,11 @@ async fn play(file: &str, scenario: &Scenario, backstage: &Backstage, progress: 
         answers.push(answer.unwrap_or_else(|cause| Answer::failed(Some(expectation), &format!("{cause:#}"))));
         progress.inc(1);
     }
+    let obligations = if scenario.expect.is_empty() {
+        stand(&auditor, &stage.plan).await?
+    } else {
+        Vec::new()
+    };
     drop(auditor);
     stage.strike().await?;
     Ok(Outcome {
@@ -169,7 +193,25 @@ async fn play(file: &str, scenario: &Scenario, backstage: &Backstage, progress: 
         title: scenario.title.clone(),
         events: scenario.events.len(),
         answers,
+        obligations,
     })
+}
+
+/// Where the obligations of a plan stand now, the first thousand of them.
+async fn stand(auditor: &Principal, plan: &str) -> Result<Vec<Stands>> {
+    let request = ListObligationsRequest {
+        parent: plan.to_owned(),
+        page_size: 1_000,
+        ..ListObligationsRequest::default()
+    };
+    let mut reporting = ObligationServiceClient::new(auditor.clone());
+    let answer = reporting.list_obligations(request).await.map_err(crate::refused::told)?;
+    let stands = answer.into_inner().obligations.into_iter().map(|owed| Stands {
+        state: owed.state().as_str_name().trim_start_matches("OBLIGATION_STATE_").to_owned(),
+        institution: owed.institution,
+        obligation: owed.name,
+    });
+    Ok(stands.collect())
 }
 
 /// A day after the last event and the last question, so that nothing that is asked lies in the future.
@@ -195,7 +237,7 @@ fn describe(event: &Event) -> String {
 
 /// An answer where an event was expected to be refused, or was refused; none where it simply went through. A refusal
 /// that the file does not speak of is told but is no difference: the call changed nothing, and what follows shows it.
-fn compare_event(event: &Event, refusal: Option<&Refusal>) -> Option<Answer> {
+fn compare_event(event: &Event, refusal: Option<&Refused>) -> Option<Answer> {
     if refusal.is_none() && event.refused.is_none() {
         return None;
     }
@@ -204,7 +246,7 @@ fn compare_event(event: &Event, refusal: Option<&Refusal>) -> Option<Answer> {
     let differs = if event.refused.is_none() || reason == event.refused.as_deref() {
         Vec::new()
     } else {
-        let got = refusal.map_or_else(|| say("aceptado", "accepted").to_owned(), Refusal::to_string);
+        let got = refusal.map_or_else(|| say("aceptado", "accepted").to_owned(), Refused::to_string);
         vec![difference("refused", event.refused.as_deref(), Some(&got))]
     };
     Some(Answer {
@@ -214,6 +256,7 @@ fn compare_event(event: &Event, refusal: Option<&Refusal>) -> Option<Answer> {
         got: of(reason),
         differs,
         asked: event.refused.is_some(),
+        why: refusal.map(|refusal| format!("{} {}: {refusal}", say("línea", "line"), event.node.line)),
     })
 }
 
@@ -232,14 +275,14 @@ async fn ask(auditor: &Principal, plan: &str, scenario: &Scenario, expectation: 
                 plan: plan.to_owned(),
                 as_of,
             };
-            let answer = compliance.get_scorecard(request).await.map_err(crate::play::told)?.into_inner();
+            let answer = compliance.get_scorecard(request).await.map_err(crate::refused::told)?.into_inner();
             return Ok(of_scorecard(&answer.scorecard.context("scorecard")?));
         }
     };
     let answer = compliance.get_verdict(GetVerdictRequest { name, as_of }).await;
     let verdict = match answer {
         Err(status) if status.code() == Code::NotFound => return Ok(vec![("state", Some("NOT_OWED".into()))]),
-        answer => answer.map_err(crate::play::told)?.into_inner().verdict.context("verdict")?,
+        answer => answer.map_err(crate::refused::told)?.into_inner().verdict.context("verdict")?,
     };
     Ok(match &expectation.about {
         About::Obligation(..) => of_obligation(&verdict, &scenario.zone),
@@ -340,6 +383,7 @@ fn compare(zone: &TimeZone, expectation: &Expectation, got: Got) -> Result<Answe
             .collect(),
         differs,
         asked: true,
+        why: None,
     })
 }
 
@@ -387,6 +431,7 @@ impl Outcome {
             title: scenario.map(|scenario| scenario.title.clone()).unwrap_or_default(),
             events: scenario.map_or(0, |scenario| scenario.events.len()),
             answers,
+            obligations: Vec::new(),
         }
     }
 }
@@ -401,6 +446,7 @@ impl Answer {
             got: serde_json::Map::new(),
             differs: vec![cause.to_owned()],
             asked: true,
+            why: None,
         }
     }
 }
@@ -427,6 +473,29 @@ impl Outcomes {
 
     fn tell(&self) {
         for scenario in &self.scenarios {
+            for (answer, why) in scenario.answers.iter().filter_map(|answer| Some((answer, answer.why.as_ref()?))) {
+                // What the file says will be refused is no news.
+                if !answer.asked {
+                    let refused = say("rechazado", "refused");
+                    crate::output::line(&format!("{} · {} · {refused}, {why}", scenario.file, answer.about));
+                }
+            }
+            if scenario.answers.iter().all(|answer| !answer.asked) {
+                let text = say(
+                    "no espera nada (falta «expect»); así queda lo que se debe:",
+                    "expects nothing (there is no \"expect\"); this is how what is owed stands:",
+                );
+                crate::output::line(&format!("{} · {text}", scenario.file));
+                for Stands {
+                    obligation,
+                    institution,
+                    state,
+                } in &scenario.obligations
+                {
+                    let state = crate::output::obligation_word(state, crate::lang::lang());
+                    crate::output::line(&format!("    {obligation} · {institution} · {state}"));
+                }
+            }
             for answer in scenario.answers.iter().filter(|answer| !answer.differs.is_empty()) {
                 crate::output::line(&format!("{} · {} · {}", scenario.file, answer.at, answer.about));
                 for difference in &answer.differs {

@@ -31,7 +31,8 @@ use crate::{
     cast::{Cast, Credentials},
     channels::Channels,
     cluster::{self, Running},
-    play::{UNSAID, told},
+    play::UNSAID,
+    refused::told,
     scenario::Scenario,
     tls::Tls,
 };

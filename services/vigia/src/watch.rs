@@ -17,12 +17,13 @@ use vigia_proto::compliance::{
 };
 
 use crate::{
+    access::Access,
     ask,
     cast::Principal,
-    commands::{Access, plan_name, shortened},
+    commands::{plan_name, shortened},
     lang::{lang, say},
     output,
-    play::{Refusal, told},
+    refused::{Refused, told},
 };
 
 /// What is asked for.
@@ -142,7 +143,7 @@ pub async fn follow(
                 }
             }
         };
-        let is_outdated = !request.resume_token.is_empty() && Refusal::of(&broken).reason == "PAGE_TOKEN_INVALID";
+        let is_outdated = !request.resume_token.is_empty() && Refused::of(&broken).reason == "PAGE_TOKEN_INVALID";
         if is_outdated {
             // The journals are others, as after a restore: all is told again.
             request.resume_token.clear();

@@ -43,6 +43,11 @@ fn run(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Outp
     vigia(directory, arguments, variables).stdin(Stdio::null()).output().unwrap()
 }
 
+fn init(directory: &Path) {
+    let init = run(directory, &["init", "--data", "data", "-o", "json"], &[]);
+    assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+}
+
 /// Serves, once the port is open.
 async fn serve(directory: &Path, address: SocketAddr, variables: &[(&str, &str)]) -> Served {
     let listen = address.to_string();
@@ -89,6 +94,7 @@ async fn tls_lets_in_whom_it_should() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     certificates(path, &["server", "caller"]);
+    init(path);
     let address = free_address();
     let (plain, secure) = (format!("http://{address}"), format!("https://{address}"));
     let ca = Certificate::from_pem(fs::read(path.join("ca.pem")).unwrap());
@@ -150,7 +156,25 @@ async fn operators_see_what_goes_on_and_what_is_wrong() {
     let empty = run(path, &doctor, &variables);
     assert_eq!(empty.status.code(), Some(1), "{}", String::from_utf8_lossy(&empty.stdout));
 
+    let refused = run(path, &["serve", "--data", "data", "--listen", &listen], &variables);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), told.contains("vigia init")), (Some(2), true), "{told}");
+    assert!(!path.join("data").exists(), "a mistaken directory is not made");
+    init(path);
     let served = serve(path, address, &variables).await;
+    // On the same data, and on the same address.
+    let refused = run(path, &["serve", "--data", "data", "--listen", "127.0.0.1:0"], &[]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(
+        (refused.status.code(), told.contains("serves \"identity\" here already")),
+        (Some(2), true),
+        "{told}"
+    );
+    let refused = run(path, &["migrate", "--data", "data"], &[]);
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+    let refused = run(path, &["serve", "--data", "data", "--listen", &listen], &[]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), told.contains("--listen")), (Some(2), true), "{told}");
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     assert!(answers(endpoint).await);
     let metrics = get_metrics(admin);

@@ -84,6 +84,14 @@ async fn serve(directory: &Path, reflection: &str) -> (Served, Channel) {
 async fn the_contract_is_told_only_when_that_is_asked_for() {
     let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let directory = tempfile::tempdir().unwrap();
+    assert!(
+        vigia(directory.path())
+            .args(["init", "-o", "json"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
     for (reflection, told) in [("false", false), ("true", true)] {
         let (_served, channel) = serve(directory.path(), reflection).await;
         // An empty question is no question, but one that is heard.

@@ -20,7 +20,7 @@ use super::{
     server::Server,
     words, write,
 };
-use crate::{commands::Access, lang::say, output};
+use crate::{access::Access, lang::say, output};
 
 /// Actions that an event names; an institution with more of them reads the rest with `vigia obligations`.
 const ACTIONS_SHOWN: usize = 50;
@@ -54,13 +54,20 @@ struct Due<'a> {
 
 /// Runs the command.
 pub async fn run(args: &Args, json: bool) -> Result<()> {
+    let filter = period_filter(args.period.as_deref())?;
     let server = Server::connect(&args.access).await?;
     let name = server.plan_or_only(args.plan.as_deref()).await?;
     let plan = server.plan(&name).await?;
     let zone = TimeZone::get(&plan.time_zone)?;
     let actions = server.actions(&name).await?;
-    let owed = server.obligations(&name, &period_filter(args.period.as_deref())).await?;
+    let owed = server.obligations(&name, &filter).await?;
     let dues = dues(&owed);
+    // A calendar is read far from here: what is simulated says so in its name.
+    let title = if server.is_simulated() {
+        format!("{} · {}", say("SIMULADO", "SIMULATED"), plan.title_es)
+    } else {
+        plan.title_es.clone()
+    };
     if let Some(folder) = &args.ical_folder {
         let mut files = Vec::new();
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -68,7 +75,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         for institution in institutions {
             let own = dues.iter().filter(|due| due.institution == institution);
             let file = file(folder, institution);
-            write::save(&file, calendar(&plan.title_es, own, &actions, &zone).as_bytes())?;
+            write::save(&file, calendar(&title, own, &actions, &zone).as_bytes())?;
             files.push(file);
         }
         if json {
@@ -78,7 +85,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         return Ok(());
     }
     if args.ical {
-        output::line(calendar(&plan.title_es, dues.iter(), &actions, &zone).trim_end());
+        output::line(calendar(&title, dues.iter(), &actions, &zone).trim_end());
         return Ok(());
     }
     if json {
@@ -86,7 +93,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
             let obligations: Vec<&str> = due.owed.iter().map(|owed| owed.name.as_str()).collect();
             serde_json::json!({
                 "due_time": due.at.to_string(), "due_local": words::local(Some(due.at), &zone), "period": due.period,
-                "institution": due.institution, "obligations": obligations,
+                "institution": due.institution, "obligations": obligations, "simulated": server.is_simulated(),
             })
         });
         return output::json(&list.collect::<Vec<_>>());
@@ -110,6 +117,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
     });
     output::line(&format!("{} · {}", plan.title_es, plan.time_zone));
     output::line(&output::table(&heading, rows.collect()));
+    output::simulated(server.is_simulated());
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::{
     server::Server,
 };
 use crate::{
-    commands::Access,
+    access::Access,
     lang::{Lang, lang, say},
     output,
 };

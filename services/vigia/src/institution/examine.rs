@@ -16,7 +16,7 @@ use super::{
     book::keys,
     fault::{Fault, told},
     filled::{Filled, Stated, periods},
-    server::{Refused, Server},
+    server::Server,
     template::institutions,
     words,
 };

@@ -7,12 +7,13 @@ use anyhow::Result;
 use super::{
     fault::told,
     key::{self, Profile},
-    server::{Refused, Server},
+    server::Server,
 };
 use crate::{
-    commands::Access,
+    access::Access,
     lang::say,
     output::{self, Usage},
+    refused::Refused,
 };
 
 /// What is asked for.
@@ -58,13 +59,15 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
     };
     let made = key::make(&profile.key, &profile.kid)?;
     let public = key::read(&profile.key, &profile.kid)?.public_pem().map_err(tonic::Status::from)?;
-    let saved = profile.save()?;
+    let public_file = profile.key.with_extension("pub.pem");
+    super::write::save(&public_file, public.as_bytes())?;
     let access = Access {
         server: Some(profile.server.clone()),
         client: profile.client.clone(),
         key: Some(profile.key.clone()),
         kid: Some(profile.kid.clone()),
         ca: given.ca.clone(),
+        account: None,
     };
     let known = match Server::connect(&access).await?.who().await {
         Ok(who) => Some(who),
@@ -77,6 +80,8 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         }
         Err(cause) => return Err(cause),
     };
+    // Only now: a server that could not be reached is not remembered.
+    let saved = profile.save()?;
     let grants: Vec<String> = known
         .iter()
         .flat_map(|who| &who.grants)
@@ -88,7 +93,7 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
     if json {
         output::json(&serde_json::json!({
             "profile": saved, "server": profile.server, "client": profile.client, "key": profile.key, "kid": profile.kid,
-            "key_made": made, "public_key_pem": public, "known": known.is_some(), "roles": grants,
+            "key_made": made, "public_key_pem": public, "public_key": public_file, "known": known.is_some(), "roles": grants,
         }))?;
         return Ok(known.is_some());
     }
@@ -109,16 +114,20 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         }
         return Ok(!grants.is_empty());
     }
+    let (file, kid) = (public_file.display(), &profile.kid);
+    let other = if kid == id { String::new() } else { format!(" --key-id {kid}") };
     output::line(&told(
-        format!(
-            "El servidor aún no conoce esta clave. Entregue a quien administra las cuentas su parte pública, para {} con el id «{}»:",
-            profile.client, profile.kid
-        ),
-        format!(
-            "The server does not know this key yet. Give its public half to whoever keeps the accounts, for {} under the id \"{}\":",
-            profile.client, profile.kid
-        ),
+        format!("El servidor aún no conoce esta clave. Entregue a quien administra las cuentas su parte pública, {file}:"),
+        format!("The server does not know this key yet. Give its public half to whoever keeps the accounts, {file}:"),
     ));
     output::line(public.trim_end());
+    output::line(&told(
+        format!(
+            "Con ella ejecuta:\n  vigia client create {id} --public-key '{file}'{other} --role head --institution SU-INSTITUCION --account accounts/admin"
+        ),
+        format!(
+            "With it they run:\n  vigia client create {id} --public-key '{file}'{other} --role head --institution YOUR-INSTITUTION --account accounts/admin"
+        ),
+    ));
     Ok(false)
 }

@@ -9,7 +9,7 @@ mod calendar;
 mod check;
 mod csv_names;
 mod examine;
-mod fault;
+pub mod fault;
 mod filled;
 mod ical;
 pub mod key;

@@ -3,14 +3,15 @@
 use anyhow::Result;
 use comfy_table::Cell;
 use jiff::tz::TimeZone;
-use vigia_platform::clock::machine_now;
 use vigia_proto::reporting::Obligation;
+use vigia_rules::Period;
 
-use super::{server::Server, words};
+use super::{fault::told, server::Server, words};
 use crate::{
-    commands::{Access, shortened},
+    access::Access,
+    commands::shortened,
     lang::say,
-    output,
+    output::{self, Usage},
 };
 
 /// What is asked for.
@@ -31,15 +32,20 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: &Args, json: bool) -> Result<()> {
+    let filter = period_filter(args.period.as_deref())?;
     let server = Server::connect(&args.access).await?;
     let plan = server.plan_or_only(args.plan.as_deref()).await?;
-    let mut owed = server.obligations(&plan, &period_filter(args.period.as_deref())).await?;
+    let mut owed = server.obligations(&plan, &filter).await?;
     owed.retain(|owed| args.all || words::is_awaited(owed));
     owed.sort_by_key(|owed| (words::due(owed), owed.name.clone()));
     if json {
         let list: Result<Vec<_>> = owed
             .iter()
-            .map(|owed| output::value("vigia.reporting.v1.Obligation", owed))
+            .map(|owed| {
+                let mut value = output::value("vigia.reporting.v1.Obligation", owed)?;
+                value["simulated"] = server.is_simulated().into();
+                Ok(value)
+            })
             .collect();
         return output::json(&list?);
     }
@@ -47,9 +53,10 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
     let actions = server.actions(&plan).await?;
     if owed.is_empty() {
         output::line(say("No se debe ningún reporte ahora.", "No report is owed now."));
+        output::simulated(server.is_simulated());
         return Ok(());
     }
-    let now = machine_now();
+    let now = server.now(&plan).await;
     let heading = [
         say("vence antes de", "due before"),
         say("queda", "left"),
@@ -72,12 +79,20 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         ]
     });
     output::line(&output::table(&heading, rows.collect()));
+    output::simulated(server.is_simulated());
     Ok(())
 }
 
-/// The filter that lets only a period pass.
-pub fn period_filter(period: Option<&str>) -> String {
-    period.map_or_else(String::new, |period| format!("period = \"{period}\""))
+/// The filter that lets only a period pass. What is no period is refused: it would find nothing, and look like no debt.
+pub fn period_filter(period: Option<&str>) -> Result<String> {
+    let Some(period) = period else { return Ok(String::new()) };
+    if period.parse::<Period>().is_err() {
+        return Err(Usage::of(told(
+            format!("«{period}» no es un período. Escriba un trimestre, 2026-Q1; un semestre, 2026-S1; un mes, 2026-03; o un año, 2026."),
+            format!("\"{period}\" is no period. Write a quarter, 2026-Q1; a half-year, 2026-S1; a month, 2026-03; or a year, 2026."),
+        )));
+    }
+    Ok(format!("period = \"{period}\""))
 }
 
 /// The code of an obligation's action by its name's last part, where the plan's own code is not at hand.

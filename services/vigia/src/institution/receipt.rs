@@ -7,7 +7,7 @@ use vigia_proto::journal::Entry;
 
 use super::{book::keys, fault::told, server::Server, submit::recorded, words};
 use crate::{
-    commands::Access,
+    access::Access,
     lang::say,
     output::{self, Usage},
 };
@@ -44,6 +44,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
     let report = recorded(&entry.event).unwrap_or_default();
     if json {
         let mut value = output::value("vigia.journal.v1.Entry", &entry)?;
+        value["simulated"] = server.is_simulated().into();
         value["server"] = server.address.clone().into();
         value["report"] = output::value("vigia.reporting.v1.Report", &report)?;
         return output::json(&value);
@@ -68,6 +69,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
     for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
         output::line(&format!("{name}: {value}"));
     }
+    output::simulated(server.is_simulated());
     output::line(say(
         "Guárdelo: con la posición y la huella se comprueba que el reporte está en la bitácora. Aún no lleva firma.",
         "Keep it: position and hash show that the report is in the journal. It is not signed yet.",

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
-use vigia_platform::instant;
+use vigia_platform::{clock::machine_now, instant};
 use vigia_proto::{
     assignments::{Assignment, ListAssignmentsRequest, assignment_service_client::AssignmentServiceClient},
-    error::Refusal,
+    compliance::{GetScorecardRequest, compliance_service_client::ComplianceServiceClient},
     identity::{WhoAmIRequest, WhoAmIResponse, principal_service_client::PrincipalServiceClient},
     journal::{Entry, ListEntriesRequest},
     plans::{Action, GetPlanRequest, Indicator, ListActionsRequest, ListIndicatorsRequest, Plan, plan_service_client::PlanServiceClient},
@@ -22,9 +22,10 @@ use vigia_proto::{
 
 use super::fault::told;
 use crate::{
+    access::Access,
     cast::Principal,
-    commands::Access,
-    lang::{Lang, lang, say},
+    lang::say,
+    refused::{self, Refused},
 };
 
 /// Rows of a page: the most that a server gives.
@@ -53,84 +54,6 @@ pub struct Batch {
     pub rows: Vec<Result<SubmittedRow, Refused>>,
 }
 
-/// What a server has refused, in the reader's language.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// The stable reason, such as `NOTHING_OWED`; the gRPC code where there is none.
-    pub reason: String,
-    /// The sentence.
-    pub text: String,
-    /// Faults of fields: path and sentence.
-    pub fields: Vec<(String, String)>,
-}
-
-impl Refused {
-    /// Reads a status.
-    pub fn of(status: &Status) -> Self {
-        let details = status.get_error_details();
-        let code = || format!("{:?}", status.code());
-        let reason = details.error_info().map_or_else(code, |info| info.reason.clone());
-        let spanish = details.localized_message().filter(|_| lang() == Lang::Es);
-        let text = spanish.map_or_else(|| status.message().to_owned(), |message| message.message.clone());
-        let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
-        let fields = fields.iter().map(|field| {
-            // A fault of a field is told in both languages at once.
-            let (es, en) = field
-                .description
-                .split_once(" / ")
-                .unwrap_or((&field.description, &field.description));
-            (field.field.clone(), say(es, en).to_owned())
-        });
-        Self {
-            reason,
-            text,
-            fields: fields.collect(),
-        }
-    }
-}
-
-impl Refused {
-    /// Reads the refusal of one of many.
-    fn told(refusal: Refusal) -> Self {
-        let reason = refusal.reason().as_str_name();
-        let fields = refusal.field_violations.into_iter();
-        Self {
-            reason: reason.strip_prefix("REASON_").unwrap_or(reason).to_owned(),
-            text: say(&refusal.text_es, &refusal.text_en).to_owned(),
-            fields: fields
-                .map(|field| (field.field, say(&field.text_es, &field.text_en).to_owned()))
-                .collect(),
-        }
-    }
-}
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} [{}]", self.text, self.reason)?;
-        for (field, text) in &self.fields {
-            write!(f, "\n  {field}: {text}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Refused {}
-
-fn refused(status: Status) -> anyhow::Error {
-    let remedy = match status.code() {
-        Code::Unauthenticated => say(
-            "la clave o el cliente no son los que conoce el servidor: «vigia login» dice qué falta",
-            "the server does not know this key or client: \"vigia login\" says what is missing",
-        ),
-        Code::Unavailable => say(
-            "no se pudo hablar con el servidor: revise la conexión y la dirección (--server), e intente de nuevo",
-            "the server could not be reached: check the connection and its address (--server), and try again",
-        ),
-        _ => return Refused::of(&status).into(),
-    };
-    anyhow::Error::from(Refused::of(&status)).context(remedy)
-}
-
 /// Repeats a call while the server is overloaded, starting or unreachable. Calls that change something carry a
 /// `request_id`, so that none of them happens twice.
 async fn patiently<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
@@ -152,7 +75,7 @@ async fn all<T>(mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), St
     let mut list = Vec::new();
     let mut token = String::new();
     loop {
-        let (items, next) = patiently(async || page(token.clone()).await).await.map_err(refused)?;
+        let (items, next) = patiently(async || page(token.clone()).await).await.map_err(refused::told)?;
         list.extend(items);
         if next.is_empty() {
             return Ok(list);
@@ -168,11 +91,35 @@ impl Server {
         Ok(Self { principal, address })
     }
 
+    /// Whether it is a scratch server: what it says says nothing about anybody's conduct.
+    pub fn is_simulated(&self) -> bool {
+        self.principal.heard().is_simulated
+    }
+
+    /// What time it is there, for counting days. A scratch server's clock was set, and only its answers tell: the newest
+    /// instant that compliance can judge the plan as of.
+    pub async fn now(&self, plan: &str) -> Timestamp {
+        let heard = self.principal.heard();
+        if heard.is_simulated {
+            let request = GetScorecardRequest {
+                name: plan.to_owned(),
+                plan: plan.to_owned(),
+                as_of: None,
+            };
+            let answer = ComplianceServiceClient::new(self.principal.clone()).get_scorecard(request).await;
+            let basis = answer.ok().and_then(|answer| answer.into_inner().basis);
+            if let Some(now) = basis.and_then(|basis| instant(basis.as_of.as_ref()?)) {
+                return now;
+            }
+        }
+        heard.at.unwrap_or_else(machine_now)
+    }
+
     /// Who we are, and what we may do.
     pub async fn who(&self) -> Result<WhoAmIResponse> {
         let mut client = PrincipalServiceClient::new(self.principal.clone());
         let answer = patiently(async || client.who_am_i(WhoAmIRequest {}).await).await;
-        Ok(answer.map_err(refused)?.into_inner())
+        Ok(answer.map_err(refused::told)?.into_inner())
     }
 
     /// A plan.
@@ -180,7 +127,7 @@ impl Server {
         let mut client = PlanServiceClient::new(self.principal.clone());
         let request = GetPlanRequest { name: name.to_owned() };
         let answer = patiently(async || client.get_plan(request.clone()).await).await;
-        answer.map_err(refused)?.into_inner().plan.context("plan")
+        answer.map_err(refused::told)?.into_inner().plan.context("plan")
     }
 
     /// A plan's actions, by name.
@@ -255,7 +202,7 @@ impl Server {
             name: obligation.to_owned(),
         };
         let answer = patiently(async || client.get_obligation_timeline(request.clone()).await).await;
-        Ok(answer.map_err(refused)?.into_inner().events)
+        Ok(answer.map_err(refused::told)?.into_inner().events)
     }
 
     /// A version of a report.
@@ -265,7 +212,7 @@ impl Server {
             name: format!("{obligation}/reports/{version}"),
         };
         let answer = patiently(async || client.get_report(request.clone()).await).await;
-        Ok(answer.map_err(refused)?.into_inner().report.unwrap_or_default())
+        Ok(answer.map_err(refused::told)?.into_inner().report.unwrap_or_default())
     }
 
     /// Submits reports, each on its own, or only has them checked: what became of each, in their order.
@@ -274,12 +221,12 @@ impl Server {
         // Findings of many reports may take more than the 4 MiB that a client takes by default.
         let mut client = client.max_decoding_message_size(ANSWER_BYTES_MAX);
         let answer = patiently(async || client.submit_report_batch(request.clone()).await).await;
-        let answer = answer.map_err(refused)?.into_inner();
+        let answer = answer.map_err(refused::told)?.into_inner();
         let received_at = answer.receive_time.as_ref().and_then(instant);
         let row = |row: SubmitReportResult| match row.result {
             Some(Row::Submitted(submitted)) => Ok(submitted),
-            Some(Row::Refusal(refusal)) => Err(Refused::told(refusal)),
-            None => Err(Refused::told(Refusal::default())),
+            Some(Row::Refusal(refusal)) => Err(Refused::of_one(refusal)),
+            None => Err(Refused::of_one(vigia_proto::error::Refusal::default())),
         };
         Ok(Batch {
             received_at: received_at.map_or_else(String::new, |at| at.to_string()),
@@ -299,7 +246,7 @@ impl Server {
                 resource: obligation.to_owned(),
             };
             let answer = patiently(async || client.list_entries(request.clone()).await).await;
-            let answer = answer.map_err(refused)?.into_inner();
+            let answer = answer.map_err(refused::told)?.into_inner();
             entries.extend(answer.entries);
             if answer.next_after_position == 0 {
                 return Ok(entries);

@@ -7,9 +7,8 @@ use std::{
 
 use anyhow::Result;
 use comfy_table::Cell;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
-use vigia_platform::clock::machine_now;
 use vigia_proto::reporting::{Obligation, ObligationState};
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
     server::Server,
     words,
 };
-use crate::{commands::Access, lang::say, output};
+use crate::{access::Access, lang::say, output};
 
 /// What is asked for.
 #[derive(clap::Args, Debug)]
@@ -86,10 +85,11 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         *periods.entry(&owed.period).or_default().entry(state).or_default() += 1;
     }
     if json {
-        output::json(&serde_json::json!({"plan": plan, "periods": periods, "returned": returned}))?;
+        output::json(&serde_json::json!({"plan": plan, "periods": periods, "returned": returned, "simulated": server.is_simulated()}))?;
         return Ok(fine);
     }
-    tell(&plan, &owed, &periods, &zone);
+    let now = server.now(&plan).await;
+    tell(&plan, &owed, &periods, &zone, now);
     for returned in &returned {
         output::line(&format!(
             "{} {} · {} {}",
@@ -102,6 +102,7 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
             output::line(&format!("  {observation}"));
         }
     }
+    output::simulated(server.is_simulated());
     Ok(fine)
 }
 
@@ -109,7 +110,7 @@ fn is_returned(owed: &Obligation) -> bool {
     matches!(owed.state(), ObligationState::Returned | ObligationState::ReturnedOverdue)
 }
 
-fn tell(plan: &str, owed: &[Obligation], periods: &BTreeMap<&str, BTreeMap<&str, usize>>, zone: &TimeZone) {
+fn tell(plan: &str, owed: &[Obligation], periods: &BTreeMap<&str, BTreeMap<&str, usize>>, zone: &TimeZone, now: Timestamp) {
     use ObligationState as S;
     let states = [
         S::Open,
@@ -131,7 +132,6 @@ fn tell(plan: &str, owed: &[Obligation], periods: &BTreeMap<&str, BTreeMap<&str,
     });
     output::line(&format!("{plan}: {} {}", owed.len(), say("obligaciones", "obligations")));
     output::line(&output::table(&heading, rows.collect()));
-    let now = machine_now();
     if let Some(next) = owed
         .iter()
         .filter(|owed| words::is_awaited(owed))

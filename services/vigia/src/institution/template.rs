@@ -25,7 +25,7 @@ use super::{
     words, write,
 };
 use crate::{
-    commands::Access,
+    access::Access,
     lang::say,
     output::{self, Usage},
 };
@@ -53,6 +53,7 @@ pub struct Args {
 
 /// Runs the command.
 pub async fn run(args: &Args, json: bool) -> Result<()> {
+    let filter = period_filter(args.period.as_deref())?;
     let server = Server::connect(&args.access).await?;
     let plan = server.plan_or_only(args.plan.as_deref()).await?;
     let institutions = institutions(&server).await?;
@@ -67,7 +68,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
             )));
         }
     };
-    let mut owed = server.obligations(&plan, &period_filter(args.period.as_deref())).await?;
+    let mut owed = server.obligations(&plan, &filter).await?;
     owed.retain(|owed| {
         (words::is_awaited(owed) || args.all && owed.state() == ObligationState::Submitted)
             && named.as_ref().is_none_or(|named| owed.institution == *named)
@@ -114,6 +115,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         return output::json(&serde_json::json!({
             "files": written, "plan": plan, "institution": institution,
             "obligations": counts[0], "indicators": counts[1], "milestones": counts[2],
+            "simulated": server.is_simulated(),
         }));
     }
     let [reports, indicators, milestones] = counts;
@@ -124,6 +126,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
     for path in written {
         output::line(&path.display().to_string());
     }
+    output::simulated(server.is_simulated());
     let path = path.display();
     output::line(&told(
         format!("Llene las celdas amarillas y ejecute: vigia check '{path}'"),

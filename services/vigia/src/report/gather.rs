@@ -25,7 +25,7 @@ use crate::{
     cast::Principal,
     commands::{parse_as_of, plan_name},
     output,
-    play::told,
+    refused::told,
 };
 
 /// Rows of a page: the most that a server gives.

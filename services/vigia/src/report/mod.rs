@@ -17,10 +17,10 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    commands::Access,
-    institution::write,
+    access::Access,
+    institution::{fault::told, write},
     lang::{self, Lang, say},
-    output,
+    output::{self, Usage},
 };
 
 pub use gather::{Late, Materials, late};
@@ -59,24 +59,39 @@ pub enum Format {
 }
 
 impl Format {
-    fn of(args: &Args) -> Self {
-        let by_ending = || {
-            let ending = args.file.as_ref()?.extension()?.to_str()?.to_ascii_lowercase();
-            matches!(ending.as_str(), "html" | "htm").then_some(Self::Html)
-        };
-        args.format.or_else(by_ending).unwrap_or(Self::Markdown)
+    fn of(args: &Args) -> Result<Self> {
+        if let Some(format) = args.format {
+            return Ok(format);
+        }
+        let Some(file) = &args.file else { return Ok(Self::Markdown) };
+        let ending = file.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        match ending.as_str() {
+            "html" | "htm" => Ok(Self::Html),
+            "md" | "markdown" | "txt" => Ok(Self::Markdown),
+            _ => Err(Usage::of(told(
+                format!(
+                    "{}: se escribe .md o .html; un .html se abre en el navegador y se imprime como PDF",
+                    file.display()
+                ),
+                format!(
+                    "{}: .md or .html can be written; an .html opens in a browser, which prints it as PDF",
+                    file.display()
+                ),
+            ))),
+        }
     }
 }
 
 /// Runs the command.
 pub async fn run(args: &Args, json: bool) -> Result<()> {
+    let format = Format::of(args)?;
     let principal = args.access.principal().await?;
     let materials = Materials::gather(&principal, &args.plan, args.as_of.as_deref(), args.compare.as_deref()).await?;
     if json {
         return output::json(&materials.value()?);
     }
     let document = sections::document(&materials, args.language.unwrap_or_else(lang::lang));
-    let text = match Format::of(args) {
+    let text = match format {
         Format::Markdown => markdown::text(&document),
         Format::Html => html::page(&document),
     };

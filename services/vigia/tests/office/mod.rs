@@ -73,7 +73,8 @@ fn seconds_until(instant: &str) -> i64 {
     then.as_second() - vigia_platform::clock::machine_now().as_second()
 }
 
-fn plan(actions: usize) -> String {
+/// A plan with so many actions, as a file.
+pub(crate) fn plan(actions: usize) -> String {
     let mut plan = "
 plan:
   id: ejemplo
@@ -97,8 +98,8 @@ actions:
 }
 
 impl Office {
-    /// A server in April, with so many actions that `msp` has answered for since January.
-    pub(crate) async fn open(actions: usize) -> Self {
+    /// A server in January on which nobody has done anything yet, and the administrator's password.
+    pub(crate) async fn new() -> (Self, String) {
         let directory = tempfile::tempdir().unwrap();
         let mut office = Self {
             directory,
@@ -111,10 +112,21 @@ impl Office {
         assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
         let told: serde_json::Value = serde_json::from_slice(&init.stdout).unwrap();
         office.start().await;
-        office.prepare(told["password"].as_str().unwrap(), actions).await;
-        office.stop();
-        office.shift = seconds_until(APRIL);
-        office.start().await;
+        (office, told["password"].as_str().unwrap().to_owned())
+    }
+
+    /// Goes on to April.
+    pub(crate) async fn until_april(&mut self) {
+        self.stop();
+        self.shift = seconds_until(APRIL);
+        self.start().await;
+    }
+
+    /// A server in April, with so many actions that `msp` has answered for since January.
+    pub(crate) async fn open(actions: usize) -> Self {
+        let (mut office, password) = Self::new().await;
+        office.prepare(&password, actions).await;
+        office.until_april().await;
         office
     }
 
@@ -185,11 +197,22 @@ impl Office {
         self.seen.clear();
     }
 
+    /// Runs `vigia` as a person.
+    pub(crate) fn person(&self, account: &str, password: &str, arguments: &[&str]) -> Told {
+        let who = ["--server", &self.address, "--account", account];
+        let mut command = self.command(&[arguments, &who].concat());
+        let output = command.env("VIGIA_PASSWORD", password).stdin(Stdio::null()).output().unwrap();
+        self.told(output)
+    }
+
     /// Runs `vigia` as an institution's client.
     pub(crate) fn run(&self, client: &str, arguments: &[&str]) -> Told {
         let key = format!("{client}.pem");
         let who = ["--server", &self.address, "--client", client, "--key", &key];
-        let output = self.vigia(&[arguments, &who].concat());
+        self.told(self.vigia(&[arguments, &who].concat()))
+    }
+
+    fn told(&self, output: Output) -> Told {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Told {
             code: output.status.code().unwrap_or(-1),

@@ -1,0 +1,91 @@
+//! What a server has refused, in the language of whoever reads, and what to do where the reader can do something.
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use vigia_proto::error::Refusal;
+
+use crate::lang::{Lang, lang, say};
+
+/// What a server has refused, in the reader's language.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The stable reason, such as `NOTHING_OWED`; the gRPC code where there is none.
+    pub reason: String,
+    /// The sentence.
+    pub text: String,
+    /// Faults of fields: path and sentence.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Refused {
+    /// Reads a status.
+    pub fn of(status: &Status) -> Self {
+        let details = status.get_error_details();
+        let code = || format!("{:?}", status.code());
+        let reason = details.error_info().map_or_else(code, |info| info.reason.clone());
+        let spanish = details.localized_message().filter(|_| lang() == Lang::Es);
+        let text = spanish.map_or_else(|| status.message().to_owned(), |message| message.message.clone());
+        let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+        let fields = fields.iter().map(|field| {
+            // A fault of a field is told in both languages at once.
+            let (es, en) = field
+                .description
+                .split_once(" / ")
+                .unwrap_or((&field.description, &field.description));
+            (field.field.clone(), say(es, en).to_owned())
+        });
+        Self {
+            reason,
+            text,
+            fields: fields.collect(),
+        }
+    }
+
+    /// Reads the refusal of one of many.
+    pub fn of_one(refusal: Refusal) -> Self {
+        let reason = refusal.reason().as_str_name();
+        let fields = refusal.field_violations.into_iter();
+        Self {
+            reason: reason.strip_prefix("REASON_").unwrap_or(reason).to_owned(),
+            text: say(&refusal.text_es, &refusal.text_en).to_owned(),
+            fields: fields
+                .map(|field| (field.field, say(&field.text_es, &field.text_en).to_owned()))
+                .collect(),
+        }
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}]", self.text, self.reason)?;
+        for (field, text) in &self.fields {
+            write!(f, "\n  {field}: {text}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// What to do about a server that can't be reached.
+pub fn unreachable() -> &'static str {
+    say(
+        "no se pudo hablar con el servidor: ¿está en marcha («vigia serve»)? ¿Es esa su dirección (--server, VIGIA_SERVER)?",
+        "the server could not be reached: is it running (\"vigia serve\")? Is that its address (--server, VIGIA_SERVER)?",
+    )
+}
+
+/// A status as it is told: the refusal, before it what the caller can do.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub fn told(status: Status) -> anyhow::Error {
+    let refused = Refused::of(&status);
+    let remedy = match status.code() {
+        Code::Unauthenticated => say(
+            "el servidor no conoce esta cuenta con esta contraseña, o este cliente con esta clave («vigia login» dice qué falta)",
+            "the server does not know this account with this password, or this client with this key (\"vigia login\" says what is missing)",
+        ),
+        Code::Unavailable => unreachable(),
+        _ => return refused.into(),
+    };
+    anyhow::Error::from(refused).context(remedy)
+}
