@@ -20,7 +20,7 @@ use super::{
     template::institutions,
     words,
 };
-use crate::{cluster, lang::say};
+use crate::{cluster, lang::say, refused::Refused};
 
 /// Calls under way at a time: the server makes those that wait together durable at once, and no official's line is busy.
 pub const CALLS: usize = 8;

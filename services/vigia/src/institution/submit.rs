@@ -23,7 +23,7 @@ use super::{
     receipt::submission,
     server::Server,
 };
-use crate::{access::Access, lang::say, output};
+use crate::{access::Access, lang::say, output, refused::Refused};
 
 /// The space of the ids of our calls (UUIDv5): made once, at random, never to be changed.
 const IDS: Uuid = Uuid::from_u128(0x3f6d_9c1e_52b7_4a08_9e41_d7c0_2b6a_85f3);
