@@ -62,6 +62,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "obligations.read",
             "obligations.manage",
             "reports.read",
+            "reports.erase",
             "evidence.read",
             "compliance.read",
             "alerts.manage",
@@ -123,7 +124,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "identity.read",
         ],
     ),
-    (Role::Administrator, &["any", "identity.read", "identity.write"]),
+    (Role::Administrator, &["any", "identity.read", "identity.write", "reports.erase"]),
     (
         Role::Service,
         &[

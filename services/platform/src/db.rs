@@ -7,6 +7,7 @@
 //! made durable by one commit. One that fails rolls back its savepoint and hurts no neighbour; one alone waits for
 //! nobody.
 
+mod answers;
 mod backup;
 mod batch;
 mod connect;
@@ -42,6 +43,7 @@ use crate::{
 };
 
 pub use self::{
+    answers::StoredAnswer,
     backup::{JournalEnd, begin_epoch, copy_database, verify_database},
     batch::{Batch, NotWritten},
     connect::{Durability, Inspection, Store, inspect, migrate_postgres},

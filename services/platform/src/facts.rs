@@ -25,7 +25,7 @@ use crate::{Area, clock::instant, error::Error, name, plan_changes};
 pub const EVIDENCE_FOLLOWS_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Events on a plan's resources from which no verdict follows.
-const BEAR_ON_NO_VERDICT: [&str; 8] = [
+const BEAR_ON_NO_VERDICT: [&str; 9] = [
     "vigia.plans.v1.PlanImported",
     "vigia.plans.v1.PlanSaved",
     "vigia.plans.v1.ComponentSaved",
@@ -34,6 +34,7 @@ const BEAR_ON_NO_VERDICT: [&str; 8] = [
     "vigia.plans.v1.RevisionProposed",
     "vigia.plans.v1.RevisionRejected",
     "vigia.assignments.v1.AgreementCreated",
+    "vigia.reporting.v1.ReportTextsErased",
 ];
 
 /// The facts of one plan, and what it takes to name them.
