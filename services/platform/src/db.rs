@@ -12,6 +12,7 @@ mod batch;
 mod connect;
 mod head;
 mod insert;
+mod lease;
 mod scratch;
 
 use std::{
@@ -46,6 +47,7 @@ pub use self::{
     batch::{Batch, NotWritten},
     connect::{Durability, Store, migrate_postgres},
     insert::Column,
+    lease::Lease,
     scratch::ScratchDatabases,
 };
 pub(crate) use head::Head;

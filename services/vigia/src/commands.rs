@@ -133,6 +133,7 @@ fn options(config: &Config) -> Result<cluster::Options> {
         services: config.areas()?,
         peers: config.peers(),
         evidence: config.evidence(),
+        alerts: config.alerts(),
     };
     Ok(options)
 }

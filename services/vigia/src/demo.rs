@@ -147,6 +147,7 @@ pub async fn run(directory: &Path, once: bool, json: bool) -> Result<()> {
         services: Area::ALL.into(),
         peers: BTreeMap::new(),
         evidence: EvidenceOptions::in_directory(directory.join("evidence")),
+        alerts: vigia_compliance::AlertOptions::default(),
     };
     let running = cluster::start_on(listen().await?, cluster::build(&options).await?, true)?;
     let cast = connect(directory, &running).await?;

@@ -143,6 +143,7 @@ fn options(directory: &Path, database: Option<String>, clock: &Clock) -> cluster
         services: Area::ALL.into(),
         peers: BTreeMap::new(),
         evidence: EvidenceOptions::in_directory(directory.join("evidence")),
+        alerts: vigia_compliance::AlertOptions::default(),
     }
 }
 
