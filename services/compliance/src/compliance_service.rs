@@ -43,21 +43,30 @@ impl Compliance {
         Self { kit, memory, watches }
     }
 
-    /// The instant that an answer is as of, and on what it stands.
     async fn basis(&self, path: &str, asked: Option<&prost_types::Timestamp>) -> Result<(Timestamp, Basis), Error> {
-        let asked = match asked {
-            None => None,
-            Some(wire) => {
-                let mut faults = Faults::new();
-                let t = instant(wire);
-                faults.require(t.is_some(), path, "no es un instante", "is not an instant");
-                faults.done()?;
-                t
-            }
-        };
-        let t = self.kit.as_of(asked).await?;
-        Ok((t, basis(&self.kit, &self.memory, t)))
+        basis_of(&self.kit, &self.memory, path, asked).await
     }
+}
+
+/// The instant that an answer is as of, and on what it stands. `path` is where the request says it.
+pub(crate) async fn basis_of(
+    kit: &Kit,
+    memory: &Memory,
+    path: &str,
+    asked: Option<&prost_types::Timestamp>,
+) -> Result<(Timestamp, Basis), Error> {
+    let asked = match asked {
+        None => None,
+        Some(wire) => {
+            let mut faults = Faults::new();
+            let t = instant(wire);
+            faults.require(t.is_some(), path, "no es un instante", "is not an instant");
+            faults.done()?;
+            t
+        }
+    };
+    let t = kit.as_of(asked).await?;
+    Ok((t, basis(kit, memory, t)))
 }
 
 /// On what an answer as of t stands.
@@ -317,19 +326,19 @@ impl About {
 }
 
 /// An instant as an argument that a page token is bound to.
-fn asked(wire: Option<&prost_types::Timestamp>) -> String {
+pub(crate) fn asked(wire: Option<&prost_types::Timestamp>) -> String {
     wire.map(|wire| format!("{}.{:09}", wire.seconds, wire.nanos)).unwrap_or_default()
 }
 
 /// Where a list goes on: further pages are as of the first one's instant and stand on the same positions, so that they
 /// agree.
-struct Cursor {
+pub(crate) struct Cursor {
     t: Timestamp,
     positions: String,
 }
 
 impl Cursor {
-    fn of(page: &Page) -> Result<(Option<Self>, usize), Error> {
+    pub(crate) fn of(page: &Page) -> Result<(Option<Self>, usize), Error> {
         let Some(after) = page.after.as_deref() else { return Ok((None, 0)) };
         let parsed = || {
             let [t, positions, skip] = after.split(' ').collect::<Vec<_>>()[..] else {
@@ -348,19 +357,19 @@ impl Cursor {
         Ok((Some(cursor), skip))
     }
 
-    fn wire(&self) -> prost_types::Timestamp {
+    pub(crate) fn wire(&self) -> prost_types::Timestamp {
         timestamp(self.t)
     }
 
     /// Refuses a token that another journal stands behind, as after a restore.
-    fn check(cursor: Option<&Self>, basis: &Basis) -> Result<(), Error> {
+    pub(crate) fn check(cursor: Option<&Self>, basis: &Basis) -> Result<(), Error> {
         match cursor {
             Some(cursor) if cursor.positions != basis.positions.join(",") => Err(outdated_token()),
             _ => Ok(()),
         }
     }
 
-    fn next(t: Timestamp, basis: &Basis, skip: usize) -> String {
+    pub(crate) fn next(t: Timestamp, basis: &Basis, skip: usize) -> String {
         format!("{t} {} {skip}", basis.positions.join(","))
     }
 }

@@ -3,9 +3,11 @@
 //! it derives: the facts are rebuilt from the journals at every start. Its own journal has only what people do about it.
 
 mod alert_service;
+mod alerts;
 mod answers;
 mod comparison;
 mod compliance_service;
+mod entities;
 mod explain;
 mod memory;
 pub mod projection;
@@ -22,8 +24,10 @@ use tonic::service::Routes;
 use vigia_platform::{Area, Guarded, Kit, Peer, StartError};
 use vigia_proto::compliance::{alert_service_server::AlertServiceServer, compliance_service_server::ComplianceServiceServer};
 
-/// Builds the service over its kit and the services that it follows.
-pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer) -> Result<Guarded, StartError> {
+pub use alerts::{AlertOptions, Webhook};
+
+/// Builds the service over its kit and the services that it follows; `alerts` says how people are told.
+pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer, alerts: AlertOptions) -> Result<Guarded, StartError> {
     let memory = memory::Memory::default();
     for (area, peer) in [(Area::Plans, plans), (Area::Assignments, assignments), (Area::Reporting, reporting)] {
         let memory = memory.clone();
@@ -31,6 +35,8 @@ pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer) ->
     }
     let record = record::Record::follow(&kit).await?;
     let compliance = ComplianceServiceServer::new(compliance_service::Compliance::new(kit.clone(), memory.clone()));
-    let alerts = AlertServiceServer::new(alert_service::Alerts::new(kit.clone(), memory, record));
+    let desk = alerts::Desk::open(kit.clone(), memory, record, &alerts)?;
+    desk.start();
+    let alerts = AlertServiceServer::new(alert_service::Alerts::new(desk));
     Ok(kit.guard(Routes::new(compliance).add_service(alerts)))
 }

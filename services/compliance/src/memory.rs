@@ -15,12 +15,12 @@ use vigia_platform::{
     instant,
 };
 use vigia_proto::{
-    assignments::{InstitutionSaved, TerritorySaved},
+    assignments::{ContactPoint, InstitutionSaved, TerritorySaved},
     journal::Entry,
     plans::{self as p, PlanDefinition},
-    reporting::{ReportReviewed, ReportSubmitted},
+    reporting::{Report, ReportReviewed, ReportSubmitted},
 };
-use vigia_rules::{ActionId, AssignmentId, IndicatorId, InstitutionId, Period, TerritoryCode};
+use vigia_rules::{ActionId, AssignmentId, Decimal, Exact, IndicatorId, InstitutionId, Period, TerritoryCode};
 
 /// What compliance remembers. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ struct Beside {
     contents: HashMap<String, Contents>,
     /// By plan: reviews by somebody who acts for the very institution that owes the report.
     own_reviews: HashMap<String, OwnReviews>,
+    /// How institutions are reached, by resource name, from when on.
+    contacts: HashMap<String, Vec<(Timestamp, Contact)>>,
 }
 
 type OwnReviews = HashMap<(AssignmentId, Period), Vec<OwnReview>>;
@@ -52,18 +54,38 @@ pub(crate) struct OwnReview {
     version: u32,
 }
 
+/// How an institution is reached.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contact {
+    /// The body that it hangs on, as resource name; empty if unknown.
+    pub(crate) parent: String,
+    /// Its offices that are told.
+    pub(crate) focal_points: Vec<ContactPoint>,
+}
+
+impl Contact {
+    /// The offices that have an address, each with it.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&str, &str)> {
+        let reached = self.focal_points.iter().filter(|point| !point.email.is_empty());
+        reached.map(|point| (point.office.as_str(), point.email.as_str()))
+    }
+}
+
 type Contents = HashMap<(AssignmentId, Period), Vec<Content>>;
 
 /// What a submission brought that no verdict depends on.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
-    recorded_at: Timestamp,
+    /// When it was recorded.
+    pub(crate) recorded_at: Timestamp,
     /// Where it stands.
     pub(crate) position: i64,
     /// Which version of the report.
     pub(crate) version: u32,
     /// Whether it states values or milestones.
     pub(crate) claims: bool,
+    /// What it says was spent in the period; none where it says nothing of money.
+    pub(crate) spent: Option<Exact>,
     /// The indicators that it states a value for, each with the dimensions that the value is broken down by.
     pub(crate) broken_down: Vec<(IndicatorId, Vec<String>)>,
 }
@@ -83,6 +105,11 @@ impl Memory {
         match entry.event_type.as_str() {
             "vigia.assignments.v1.InstitutionSaved" => {
                 let saved = InstitutionSaved::decode(event)?.institution.unwrap_or_default();
+                let contact = Contact {
+                    parent: saved.parent,
+                    focal_points: saved.focal_points,
+                };
+                beside.contacts.entry(saved.name.clone()).or_default().push((time, contact));
                 beside.names.entry(saved.name).or_default().push((time, saved.name_es));
             }
             "vigia.assignments.v1.TerritorySaved" => {
@@ -98,6 +125,7 @@ impl Memory {
                     position: entry.position,
                     version: u32::try_from(report.version).unwrap_or(0),
                     claims: !report.values.is_empty() || !report.milestones.is_empty(),
+                    spent: spent(&report),
                     broken_down: broken_down(event)?,
                 };
                 let key = obligation_name(obligation)?;
@@ -136,6 +164,18 @@ impl Memory {
             .collect()
     }
 
+    /// The ids of all plans, in order.
+    pub(crate) fn plans(&self) -> Vec<String> {
+        self.facts.plans()
+    }
+
+    /// How an institution is reached now.
+    pub(crate) fn contact(&self, institution: &str) -> Contact {
+        let beside = self.beside.read().unwrap_or_else(PoisonError::into_inner);
+        let last = beside.contacts.get(institution).and_then(|contacts| contacts.last());
+        last.map(|(_, contact)| contact.clone()).unwrap_or_default()
+    }
+
     /// Asks something of a plan as it was as of t. A draft, and a plan that does not exist, are not found.
     pub(crate) fn ask<T>(&self, plan: &str, t: Timestamp, question: impl FnOnce(&View<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let not_found = || Error::not_found(format!("plans/{plan}"));
@@ -153,6 +193,7 @@ impl Memory {
                 contents: beside.contents.get(plan),
                 own_reviews: beside.own_reviews.get(plan),
                 stored: &self.facts,
+                contacts: &beside.contacts,
             })
         };
         self.facts.with_plan(plan, asked).unwrap_or_else(|| Err(not_found()))
@@ -189,6 +230,15 @@ mod breakdowns {
     }
 }
 
+/// What a report says was spent, over all lines of the budget.
+fn spent(report: &Report) -> Option<Exact> {
+    let stated = report
+        .spending
+        .iter()
+        .filter_map(|spending| spending.accrued.as_ref()?.value.parse::<Decimal>().ok());
+    stated.map(Exact::from).reduce(|sum, part| &sum + &part)
+}
+
 /// The dimensions by which each value of a submission is broken down.
 fn broken_down(event: &[u8]) -> Result<Vec<(IndicatorId, Vec<String>)>, Error> {
     let values = breakdowns::Submitted::decode(event)?.report.unwrap_or_default().values;
@@ -216,6 +266,7 @@ pub(crate) struct View<'m> {
     own_reviews: Option<&'m OwnReviews>,
     /// Knows which evidence is stored.
     stored: &'m SharedFacts,
+    contacts: &'m HashMap<String, Vec<(Timestamp, Contact)>>,
 }
 
 impl<'m> View<'m> {
@@ -275,6 +326,23 @@ impl<'m> View<'m> {
             Some(territory) => format!("{institution} ({})", self.territory(territory)),
             None => institution,
         }
+    }
+
+    /// How an institution was reached, and since when; none where nobody has heard of it.
+    pub(crate) fn contact(&self, institution: &str) -> Option<(Timestamp, &'m Contact)> {
+        let contacts = self.contacts.get(institution)?;
+        let by_then = contacts.partition_point(|(from, _)| *from <= self.t);
+        by_then.checked_sub(1).map(|last| (contacts[last].0, &contacts[last].1))
+    }
+
+    /// All that was sent by then: whose, for when, and each version in order.
+    pub(crate) fn all_contents(&self) -> impl Iterator<Item = (&'m AssignmentId, Period, &'m [Content])> {
+        let t = self.t;
+        let contents = self.contents.into_iter().flatten();
+        contents.map(move |((assignment, period), all)| {
+            let by_then = all.partition_point(|content| content.recorded_at <= t);
+            (assignment, *period, &all[..by_then])
+        })
     }
 
     /// What was sent for an obligation by then, in order.

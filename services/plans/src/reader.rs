@@ -159,6 +159,18 @@ impl Reader {
         number
     }
 
+    /// Whole numbers: those of a list, or the one scalar.
+    pub(crate) fn wholes(&mut self, table: &mut Table<'_>, key: &str) -> Vec<i32> {
+        let path = table.at(key);
+        let texts = self.texts(table, key);
+        let numbers: Vec<i32> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+        if numbers.len() < texts.len() {
+            let line = self.line(&path).unwrap_or_default();
+            self.fault(&path, line, "deben ser números enteros", "must be whole numbers");
+        }
+        numbers
+    }
+
     /// `true` or `false`; false where nothing is said.
     pub(crate) fn flag(&mut self, table: &mut Table<'_>, key: &str) -> bool {
         let Some((node, path)) = self.take(table, key, key) else {

@@ -13,6 +13,7 @@ mod batch;
 mod connect;
 mod head;
 mod insert;
+mod lease;
 mod scratch;
 
 use std::{
@@ -48,6 +49,7 @@ pub use self::{
     batch::{Batch, NotWritten},
     connect::{Durability, Inspection, Store, inspect, migrate_postgres},
     insert::Column,
+    lease::Lease,
     scratch::ScratchDatabases,
 };
 pub(crate) use head::Head;

@@ -9,6 +9,7 @@
 //! errors meant for developers. Verdicts carry values ([`finding`]), callers say them.
 
 pub mod action;
+pub mod alert;
 pub mod assignment;
 pub mod calendar;
 pub mod comparison;

@@ -149,6 +149,7 @@ pub async fn run(directory: &Path, once: bool, json: bool) -> Result<()> {
         peers: BTreeMap::new(),
         evidence: EvidenceOptions::in_directory(directory.join("evidence")),
         tls: Tls::default(),
+        alerts: vigia_compliance::AlertOptions::default(),
     };
     let running = cluster::start_on(listen().await?, cluster::build(&options).await?, None, true)?;
     let cast = connect(directory, &running).await?;

@@ -1,6 +1,8 @@
 //! Vigía: one binary. It serves all services or some, plays the demo and scenario files, and asks a server.
 #![allow(unreachable_pub, reason = "a binary: what is public in its modules is public in it alone")]
 
+#[cfg(test)]
+mod alert_tests;
 mod ask;
 mod backup;
 mod call_sheet;

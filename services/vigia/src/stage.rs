@@ -145,6 +145,7 @@ fn options(directory: &Path, database: Option<String>, clock: &Clock) -> cluster
         peers: BTreeMap::new(),
         evidence: EvidenceOptions::in_directory(directory.join("evidence")),
         tls: Tls::default(),
+        alerts: vigia_compliance::AlertOptions::default(),
     }
 }
 
