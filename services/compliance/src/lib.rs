@@ -4,9 +4,15 @@
 
 mod alert_service;
 mod answers;
+mod assessment;
+mod assessment_service;
+mod comment_service;
 mod comparison;
 mod compliance_service;
+mod desk;
+mod entities;
 mod explain;
+mod follow_up_service;
 mod memory;
 pub mod projection;
 mod record;
@@ -14,13 +20,20 @@ mod remedies;
 mod scopes;
 #[cfg(test)]
 mod tests;
+mod text_service;
+mod texts;
 mod trajectories;
+mod voices;
 mod watch;
 mod words;
 
 use tonic::service::Routes;
 use vigia_platform::{Area, Guarded, Kit, Peer, StartError};
-use vigia_proto::compliance::{alert_service_server::AlertServiceServer, compliance_service_server::ComplianceServiceServer};
+use vigia_proto::compliance::{
+    alert_service_server::AlertServiceServer, assessment_service_server::AssessmentServiceServer,
+    comment_service_server::CommentServiceServer, compliance_service_server::ComplianceServiceServer,
+    follow_up_service_server::FollowUpServiceServer, text_service_server::TextServiceServer,
+};
 
 /// Builds the service over its kit and the services that it follows.
 pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer) -> Result<Guarded, StartError> {
@@ -31,6 +44,17 @@ pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer) ->
     }
     let record = record::Record::follow(&kit).await?;
     let compliance = ComplianceServiceServer::new(compliance_service::Compliance::new(kit.clone(), memory.clone()));
-    let alerts = AlertServiceServer::new(alert_service::Alerts::new(kit.clone(), memory, record));
-    Ok(kit.guard(Routes::new(compliance).add_service(alerts)))
+    let alerts = AlertServiceServer::new(alert_service::Alerts::new(kit.clone(), memory.clone(), record.clone()));
+    let desk = desk::Desk {
+        kit: kit.clone(),
+        memory,
+        record,
+    };
+    let routes = Routes::new(compliance)
+        .add_service(alerts)
+        .add_service(AssessmentServiceServer::new(desk.clone()))
+        .add_service(CommentServiceServer::new(desk.clone()))
+        .add_service(FollowUpServiceServer::new(desk.clone()))
+        .add_service(TextServiceServer::new(desk));
+    Ok(kit.guard(routes))
 }

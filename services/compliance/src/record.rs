@@ -15,6 +15,8 @@ use vigia_proto::{
     journal::Entry,
 };
 
+use crate::voices::Voices;
+
 /// What compliance has recorded. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record(Arc<RwLock<Recorded>>);
@@ -24,6 +26,8 @@ pub(crate) struct Record(Arc<RwLock<Recorded>>);
 struct Recorded {
     /// By obligation; none from when it was unmuted.
     mutes: HashMap<String, Vec<(Timestamp, Option<Mute>)>>,
+    /// What people said.
+    voices: Voices,
 }
 
 impl Record {
@@ -54,9 +58,18 @@ impl Record {
             "vigia.compliance.v1.ObligationUnmuted" => {
                 recorded.mutes.entry(entry.resource.clone()).or_default().push((time, None));
             }
-            unknown => return Err(Error::internal(&format!("an event that nobody knows: {unknown}"))),
+            unknown => {
+                if !recorded.voices.take(time, entry)? {
+                    return Err(Error::internal(&format!("an event that nobody knows: {unknown}")));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Asks something of what people said.
+    pub(crate) fn voices<T>(&self, question: impl FnOnce(&Voices) -> T) -> T {
+        question(&self.0.read().unwrap_or_else(PoisonError::into_inner).voices)
     }
 
     /// How an obligation was muted as of t; none where its alerts were sent.

@@ -28,6 +28,8 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "evidence.read",
             "compliance.read",
             "journal.read",
+            "assessments.read",
+            "comments.read",
         ],
     ),
     (
@@ -46,6 +48,8 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "evidence.read",
             "compliance.read",
             "journal.read",
+            "assessments.read",
+            "comments.read",
         ],
     ),
     (
@@ -65,6 +69,10 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "evidence.read",
             "compliance.read",
             "alerts.manage",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
+            "follow_ups.write",
         ],
     ),
     (
@@ -80,6 +88,9 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "evidence.upload",
             "evidence.read",
             "compliance.read",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
         ],
     ),
     (
@@ -94,6 +105,9 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "reports.read",
             "evidence.read",
             "compliance.read",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
         ],
     ),
     (
@@ -105,6 +119,10 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "assignments.read",
             "evidence.read",
             "compliance.read",
+            "assessments.read",
+            "assessments.write",
+            "comments.read",
+            "comments.write",
         ],
     ),
     (
@@ -121,9 +139,14 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "journal.read",
             "journal.follow",
             "identity.read",
+            "assessments.read",
+            "assessments.write",
+            "comments.read",
+            "comments.write",
+            "follow_ups.read",
         ],
     ),
-    (Role::Administrator, &["any", "identity.read", "identity.write"]),
+    (Role::Administrator, &["any", "identity.read", "identity.write", "texts.erase"]),
     (
         Role::Service,
         &[
@@ -143,7 +166,14 @@ pub fn needs_institution(role: Role) -> bool {
 }
 
 /// What a principal sees with these permissions is open to all, though it holds them for one institution only.
-const OPEN_TO_HOLDERS: [&str; 4] = ["any", "plans.read", "institutions.read", "compliance.read"];
+const OPEN_TO_HOLDERS: [&str; 6] = [
+    "any",
+    "plans.read",
+    "institutions.read",
+    "compliance.read",
+    "assessments.read",
+    "comments.read",
+];
 
 /// Where a permission holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,6 +23,9 @@ mod report;
 mod scenario;
 mod simulate;
 mod stage;
+mod voices;
+#[cfg(test)]
+mod voices_tests;
 mod watch;
 mod yaml;
 
@@ -221,6 +224,8 @@ enum Command {
         database: Option<String>,
     },
     #[command(flatten)]
+    Voices(voices::Command),
+    #[command(flatten)]
     Institution(institution::Command),
 }
 
@@ -358,6 +363,7 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
             let processes = if separate { Processes::EachItsOwn } else { Processes::One };
             return simulate::run(&files, processes, database, json).await;
         }
+        Command::Voices(command) => voices::run(&command, json).await?,
         Command::Institution(command) => return institution::run(&command, json).await,
     }
     Ok(true)

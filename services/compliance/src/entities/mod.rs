@@ -1,0 +1,2 @@
+//! Compliance's tables: what people wrote, beside the journal.
+pub(crate) mod text;
