@@ -1,4 +1,5 @@
-//! Compliance's tables: whom it told, and what. Verdicts and alerts are never stored.
+//! Compliance's tables: whom it told, and what; and what people wrote, which can be erased. Verdicts and alerts are never
+//! stored.
 
 use sea_orm_migration::{
     prelude::*,
@@ -6,7 +7,7 @@ use sea_orm_migration::{
 };
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateDeliveries), Box::new(CreateNotices)]
+    vec![Box::new(CreateDeliveries), Box::new(CreateNotices), Box::new(CreateTexts)]
 }
 
 struct CreateDeliveries;
@@ -82,5 +83,26 @@ impl MigrationTrait for CreateNotices {
         manager
             .create_index(Index::create().name("notice_delivery").table("notice").col("delivery").to_owned())
             .await
+    }
+}
+
+struct CreateTexts;
+
+impl MigrationName for CreateTexts {
+    fn name(&self) -> &'static str {
+        "m5003_create_texts"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateTexts {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut table = Table::create();
+        table
+            .table("text")
+            .col(string("name").primary_key())
+            .col(binary("salt"))
+            .col(binary("texts"));
+        manager.create_table(table).await
     }
 }

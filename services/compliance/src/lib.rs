@@ -5,10 +5,15 @@
 mod alert_service;
 mod alerts;
 mod answers;
+mod assessment;
+mod assessment_service;
+mod comment_service;
 mod comparison;
 mod compliance_service;
+mod desk;
 mod entities;
 mod explain;
+mod follow_up_service;
 mod memory;
 pub mod projection;
 mod record;
@@ -16,13 +21,20 @@ mod remedies;
 mod scopes;
 #[cfg(test)]
 mod tests;
+mod text_service;
+mod texts;
 mod trajectories;
+mod voices;
 mod watch;
 mod words;
 
 use tonic::service::Routes;
 use vigia_platform::{Area, Guarded, Kit, Peer, StartError};
-use vigia_proto::compliance::{alert_service_server::AlertServiceServer, compliance_service_server::ComplianceServiceServer};
+use vigia_proto::compliance::{
+    alert_service_server::AlertServiceServer, assessment_service_server::AssessmentServiceServer,
+    comment_service_server::CommentServiceServer, compliance_service_server::ComplianceServiceServer,
+    follow_up_service_server::FollowUpServiceServer, text_service_server::TextServiceServer,
+};
 
 pub use alerts::{AlertOptions, Webhook};
 
@@ -35,8 +47,19 @@ pub async fn build(kit: Kit, plans: Peer, assignments: Peer, reporting: Peer, al
     }
     let record = record::Record::follow(&kit).await?;
     let compliance = ComplianceServiceServer::new(compliance_service::Compliance::new(kit.clone(), memory.clone()));
-    let desk = alerts::Desk::open(kit.clone(), memory, record, &alerts)?;
-    desk.start();
-    let alerts = AlertServiceServer::new(alert_service::Alerts::new(desk));
-    Ok(kit.guard(Routes::new(compliance).add_service(alerts)))
+    let alert_desk = alerts::Desk::open(kit.clone(), memory.clone(), record.clone(), &alerts)?;
+    alert_desk.start();
+    let alerts = AlertServiceServer::new(alert_service::Alerts::new(alert_desk));
+    let desk = desk::Desk {
+        kit: kit.clone(),
+        memory,
+        record,
+    };
+    let routes = Routes::new(compliance)
+        .add_service(alerts)
+        .add_service(AssessmentServiceServer::new(desk.clone()))
+        .add_service(CommentServiceServer::new(desk.clone()))
+        .add_service(FollowUpServiceServer::new(desk.clone()))
+        .add_service(TextServiceServer::new(desk));
+    Ok(kit.guard(routes))
 }

@@ -176,6 +176,15 @@ impl Memory {
         last.map(|(_, contact)| contact.clone()).unwrap_or_default()
     }
 
+    /// Whether an institution or a territory of that name was ever recorded.
+    pub(crate) fn knows(&self, resource: &str) -> bool {
+        self.beside
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .names
+            .contains_key(resource)
+    }
+
     /// Asks something of a plan as it was as of t. A draft, and a plan that does not exist, are not found.
     pub(crate) fn ask<T>(&self, plan: &str, t: Timestamp, question: impl FnOnce(&View<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let not_found = || Error::not_found(format!("plans/{plan}"));

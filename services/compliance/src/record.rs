@@ -18,6 +18,8 @@ use vigia_proto::{
     journal::Entry,
 };
 
+use crate::voices::Voices;
+
 /// What compliance has recorded. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record(Arc<RwLock<Recorded>>);
@@ -35,6 +37,8 @@ struct Recorded {
     deliveries: HashMap<String, (String, Vec<(Uuid, String)>)>,
     /// By alert: who has been told.
     told: HashMap<String, Vec<(Timestamp, String)>>,
+    /// What people said.
+    voices: Voices,
 }
 
 impl Record {
@@ -79,9 +83,18 @@ impl Record {
                 }
             }
             "vigia.compliance.v1.DeliveryRequeued" => {}
-            unknown => return Err(Error::internal(&format!("an event that nobody knows: {unknown}"))),
+            unknown => {
+                if !recorded.voices.take(time, entry)? {
+                    return Err(Error::internal(&format!("an event that nobody knows: {unknown}")));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Asks something of what people said.
+    pub(crate) fn voices<T>(&self, question: impl FnOnce(&Voices) -> T) -> T {
+        question(&self.0.read().unwrap_or_else(PoisonError::into_inner).voices)
     }
 
     /// How an obligation was muted as of t; none where its alerts were sent.

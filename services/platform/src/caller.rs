@@ -30,6 +30,8 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "alerts.read",
             "alerts.acknowledge",
             "journal.read",
+            "assessments.read",
+            "comments.read",
         ],
     ),
     (
@@ -50,6 +52,8 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "alerts.read",
             "alerts.acknowledge",
             "journal.read",
+            "assessments.read",
+            "comments.read",
         ],
     ),
     (
@@ -72,6 +76,10 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "alerts.read",
             "alerts.acknowledge",
             "alerts.manage",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
+            "follow_ups.write",
         ],
     ),
     (
@@ -89,6 +97,9 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "compliance.read",
             "alerts.read",
             "alerts.acknowledge",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
         ],
     ),
     (
@@ -104,6 +115,9 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "evidence.read",
             "compliance.read",
             "alerts.read",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
         ],
     ),
     (
@@ -115,6 +129,10 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "assignments.read",
             "evidence.read",
             "compliance.read",
+            "assessments.read",
+            "assessments.write",
+            "comments.read",
+            "comments.write",
         ],
     ),
     (
@@ -132,9 +150,17 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "journal.read",
             "journal.follow",
             "identity.read",
+            "assessments.read",
+            "assessments.write",
+            "comments.read",
+            "comments.write",
+            "follow_ups.read",
         ],
     ),
-    (Role::Administrator, &["any", "identity.read", "identity.write", "reports.erase"]),
+    (
+        Role::Administrator,
+        &["any", "identity.read", "identity.write", "reports.erase", "texts.erase"],
+    ),
     (
         Role::Service,
         &[
@@ -154,7 +180,14 @@ pub fn needs_institution(role: Role) -> bool {
 }
 
 /// What a principal sees with these permissions is open to all, though it holds them for one institution only.
-const OPEN_TO_HOLDERS: [&str; 4] = ["any", "plans.read", "institutions.read", "compliance.read"];
+const OPEN_TO_HOLDERS: [&str; 6] = [
+    "any",
+    "plans.read",
+    "institutions.read",
+    "compliance.read",
+    "assessments.read",
+    "comments.read",
+];
 
 /// Where a permission holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

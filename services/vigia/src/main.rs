@@ -28,6 +28,9 @@ mod simulate;
 mod stage;
 mod telemetry;
 mod tls;
+mod voices;
+#[cfg(test)]
+mod voices_tests;
 mod watch;
 mod yaml;
 
@@ -242,6 +245,8 @@ enum Command {
         database: Option<String>,
     },
     #[command(flatten)]
+    Voices(voices::Command),
+    #[command(flatten)]
     Institution(institution::Command),
 }
 
@@ -388,6 +393,7 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
             let processes = if separate { Processes::EachItsOwn } else { Processes::One };
             return simulate::run(&files, processes, database, json).await;
         }
+        Command::Voices(command) => voices::run(&command, json).await?,
         Command::Institution(command) => return institution::run(&command, json).await,
     }
     Ok(true)

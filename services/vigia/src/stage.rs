@@ -213,6 +213,7 @@ impl Stage {
             services,
             _directory: directory,
         };
+        stage.cast.counterparts(&scenario.counterparts()).await?;
         stage.adopt(scenario, begin).await?;
         Ok(stage)
     }
