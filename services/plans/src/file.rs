@@ -307,7 +307,9 @@ pub(crate) fn read_calendar(reader: &mut Reader, node: &Node) -> (ReportingCalen
         head_submits: reader.flag(&mut table, "head_submits"),
         evidence_metadata: reader.word(&mut table, "evidence_metadata", &METADATA).unwrap_or_default().into(),
     };
-    (calendar, table.rest())
+    let rest = table.rest();
+    reader.only_marks("plan.reporting", &rest);
+    (calendar, rest)
 }
 
 pub(crate) fn read_policy(reader: &mut Reader, node: &Node) -> (CompliancePolicy, Vec<(String, Node)>) {
@@ -331,7 +333,9 @@ pub(crate) fn read_policy(reader: &mut Reader, node: &Node) -> (CompliancePolicy
         reporting_roles: roles,
         milestones_weight: reader.number(&mut table, "milestones_weight").or(default.milestones_weight),
     };
-    (policy, table.rest())
+    let rest = table.rest();
+    reader.only_marks("plan.compliance_policy", &rest);
+    (policy, rest)
 }
 
 /// The keys of an alert policy, all of them fields of the same name.
@@ -373,7 +377,9 @@ pub(crate) fn read_alert_policy(reader: &mut Reader, node: &Node) -> (AlertPolic
         quiet_from: reader.text(&mut table, "quiet_from"),
         quiet_to: reader.text(&mut table, "quiet_to"),
     };
-    (policy, table.rest())
+    let rest = table.rest();
+    reader.only_marks("plan.alert_policy", &rest);
+    (policy, rest)
 }
 
 pub(crate) fn read_component(reader: &mut Reader, node: &Node, path: &str, plan: &str, codes: &Codes) -> Component {

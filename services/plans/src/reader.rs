@@ -220,6 +220,20 @@ impl Reader {
         annotations::write(entries)
     }
 
+    /// Of a calendar or a policy nothing may be unknown but marks of where it comes from: a slip would change every deadline.
+    pub(crate) fn only_marks(&mut self, path: &str, rest: &[(String, Node)]) {
+        for (key, node) in rest {
+            if !["source", "verified", "illustrative", "note"].contains(&key.as_str()) {
+                self.fault(
+                    &format!("{path}.{key}"),
+                    node.line,
+                    "nadie conoce esta clave: quítela, o corrija cómo se escribe",
+                    "nobody knows this key: take it away, or correct its spelling",
+                );
+            }
+        }
+    }
+
     /// The line of a field, or of the nearest thing around it that stands in the file.
     pub(crate) fn line(&self, path: &str) -> Option<usize> {
         let mut path = path;
