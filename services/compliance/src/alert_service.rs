@@ -20,7 +20,7 @@ use crate::{
     },
     compliance_service::{Cursor, asked, basis_of, plan_of},
     entities::{delivery, notice},
-    memory::View,
+    view::View,
 };
 
 /// Characters of a reason or a note at most.
@@ -114,7 +114,7 @@ impl Alerts {
         let (assignment, period) = obligation_name(obligation)?;
         let t = self.desk.kit.as_of(None).await?;
         let owner = self.desk.memory.ask(plan, t, |view| {
-            let found = vigia_rules::obligation(&view.facts.facts, &assignment, period, t).ok_or_else(not_found)?;
+            let found = vigia_rules::obligation(&view.facts_of_assignment(&assignment), &assignment, period, t).ok_or_else(not_found)?;
             Ok(format!("institutions/{}", found.institution))
         });
         let owner = owner.map_err(|_| not_found())?;

@@ -2,7 +2,9 @@
 //! out. Grades are compared, never averaged or folded into one.
 
 use vigia_proto::compliance::Completion;
-use vigia_rules::{ActionState, ActionVerdict, Reading};
+use vigia_rules::{ActionState, Reading};
+
+use crate::cards::InShort;
 
 /// The grade that says that nobody knows, on both scales; the lowest grade follows it.
 const UNKNOWN: i32 = 1;
@@ -20,7 +22,7 @@ pub(crate) fn are_grades(grades: &[i32], best: i32) -> bool {
 }
 
 /// The official verdict on the scale of completion, only so that both can be compared. `at_risk_from` is the plan's.
-pub(crate) fn official(verdict: &ActionVerdict, at_risk_from: Reading) -> Completion {
+pub(crate) fn official(verdict: &InShort, at_risk_from: Reading) -> Completion {
     match (verdict.state, verdict.observed) {
         (ActionState::Achieved | ActionState::AchievedLate, _) => Completion::Complete,
         (_, None) => Completion::Unknown,

@@ -1,6 +1,6 @@
 //! AssessmentService: what others than the governing body conclude, beside the official verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
@@ -10,14 +10,15 @@ use vigia_proto::compliance::{
     ListAssessmentsResponse, ListDisagreementsRequest, ListDisagreementsResponse, RecordAssessmentRequest, RecordAssessmentResponse,
     SideBySide, assessment_service_server::AssessmentService,
 };
-use vigia_rules::{ActionId, Decimal, Exact, Policy, Reading, Role, Verdicts};
+use vigia_rules::{ActionId, Decimal, Exact, Policy, Reading, Role};
 
 use crate::{
     answers, assessment,
-    compliance_service::{basis, outdated_token, plan_of, verdicts},
+    cards::{Cards, InShort},
+    compliance_service::{basis, outdated_token, plan_of},
     desk::{self, Desk, instant_of},
-    memory::View,
     texts,
+    view::View,
 };
 
 /// Judgements of one assessor on one action at most.
@@ -66,9 +67,9 @@ fn check(faults: &mut Faults, asked: &Assessment, today: jiff::civil::Date) {
 }
 
 /// An assessment beside the official verdict as of the view's instant.
-fn side_by_side(view: &View<'_>, all: &Verdicts<'_>, at_risk_from: Reading, assessed: Assessment) -> SideBySide {
+fn side_by_side(view: &View<'_>, all: &HashMap<ActionId, InShort>, at_risk_from: Reading, assessed: Assessment) -> SideBySide {
     let action: ActionId = assessed.action.rsplit('/').next().unwrap_or_default().into();
-    let verdict = all.action(&action);
+    let verdict = all.get(&action);
     let official = verdict.map_or(Completion::Unknown, |verdict| assessment::official(verdict, at_risk_from));
     let own = |standing: &vigia_rules::Standing<'_>| {
         let made = standing.assignment;
@@ -79,7 +80,7 @@ fn side_by_side(view: &View<'_>, all: &Verdicts<'_>, at_risk_from: Reading, asse
         verdict: verdict.map(|verdict| answers::action_in_short(view, verdict)),
         official_completion: official.into(),
         difference: assessment::difference(&assessed.completion, official),
-        own_action: view.facts.facts.standings(view.t).any(|standing| own(&standing)),
+        own_action: view.frame().standings(view.t).any(|standing| own(&standing)),
         assessment: Some(assessed),
     }
 }
@@ -151,7 +152,14 @@ impl Desk {
     /// Puts judgements beside the official verdicts as of t.
     fn beside(&self, plan: &str, t: Timestamp, assessed: Vec<Assessment>) -> Result<Vec<SideBySide>, Error> {
         self.memory.ask(plan, t, |view| {
-            let (all, at_risk_from) = (verdicts(view)?, at_risk_from(view));
+            let in_short = |cards: &Cards<'_>| {
+                Ok(cards
+                    .actions()
+                    .into_iter()
+                    .map(|verdict| (verdict.action.clone(), verdict))
+                    .collect())
+            };
+            let (all, at_risk_from) = (view.ask_cards(in_short)?, at_risk_from(view));
             let beside = assessed.into_iter().map(|one| side_by_side(view, &all, at_risk_from, one));
             Ok(beside.collect())
         })

@@ -61,7 +61,7 @@ impl Desk {
         let (assignment, period) = obligation_name(obligation)?;
         let t = self.kit.as_of(None).await?;
         let owed = self.memory.ask(plan, t, |view| {
-            let found = vigia_rules::obligation(&view.facts.facts, &assignment, period, t).ok_or_else(not_found)?;
+            let found = vigia_rules::obligation(&view.facts_of_assignment(&assignment), &assignment, period, t).ok_or_else(not_found)?;
             Ok((format!("institutions/{}", found.institution), view.zone.clone()))
         });
         owed.map_err(|_| not_found())

@@ -539,7 +539,7 @@ fn returned_again(facts: &Facts, owed: &Obligation, policy: &AlertPolicy, t: Tim
     }
     let desk = facts.find(&owed.assignment)?;
     let mut returns = Vec::new();
-    for (entry, event) in facts.assignments[desk].courses.get(&owed.period)? {
+    for (entry, event) in facts.assignments[desk].courses.get(owed.period)? {
         if entry.recorded_at > t {
             break;
         }

@@ -112,7 +112,7 @@ async fn build_one(options: &Options, area: Area, built: &BTreeMap<Area, Guarded
         Area::Reporting => vigia_reporting::build(kit, peer(Area::Plans)?, peer(Area::Assignments)?, options.evidence.clone()).await?,
         Area::Compliance => {
             let (plans, assignments, reporting) = (peer(Area::Plans)?, peer(Area::Assignments)?, peer(Area::Reporting)?);
-            vigia_compliance::build(kit, plans, assignments, reporting, options.alerts.clone()).await?
+            vigia_compliance::build(kit, plans, assignments, reporting, &options.directory, options.alerts.clone()).await?
         }
     })
 }

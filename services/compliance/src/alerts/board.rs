@@ -18,7 +18,7 @@ use vigia_rules::{
 };
 
 use super::{alert_id, texts};
-use crate::{memory::View, record::Record};
+use crate::{record::Record, view::View};
 
 /// Positions that an alert names at most; the last ones.
 const POSITIONS_MAX: usize = 200;
@@ -46,7 +46,7 @@ pub(crate) struct Board {
 
 /// What stands in a plan as of a view's instant.
 pub(crate) fn board(view: &View<'_>) -> Result<Board, Error> {
-    let board = alert::board(&view.facts.facts, &policy(view), &beside(view), view.t);
+    let board = alert::board(&view.all_facts(), &policy(view), &beside(view), view.t);
     let board = board.ok_or_else(|| Error::not_found(format!("plans/{}", view.plan)))?;
     Ok(Board {
         raised: board.alerts.into_iter().map(|alert| raised(view, alert)).collect(),
@@ -56,13 +56,13 @@ pub(crate) fn board(view: &View<'_>) -> Result<Board, Error> {
 
 /// What the clocks will say until an instant, by time.
 pub(crate) fn upcoming(view: &View<'_>, until: Timestamp) -> Vec<Raised> {
-    let ahead = alert::upcoming(&view.facts.facts, &policy(view), view.t, until);
+    let ahead = alert::upcoming(&view.all_facts(), &policy(view), view.t, until);
     ahead.into_iter().map(|alert| raised(view, alert)).collect()
 }
 
 /// The institution whose report's clock once said this, though it does not stand any more, as resource name.
 pub(crate) fn once_said_of(view: &View<'_>, name: &str) -> Option<String> {
-    let said = alert::once_said(&view.facts.facts, &policy(view), view.t);
+    let said = alert::once_said(&view.all_facts(), &policy(view), view.t);
     let mut said = said.into_iter().filter(|(subject, threshold, due_at, _)| {
         let id = alert_id(view.plan, AlertRule::Report, &subject_name(view, subject), *threshold, *due_at);
         name.ends_with(&id.to_string())
@@ -278,19 +278,19 @@ fn beside(view: &View<'_>) -> Beside {
     // Of each action: when it was first said to progress, and whether anything shows it.
     let mut shown: HashMap<&ActionId, (Timestamp, bool)> = HashMap::new();
     for (assignment, period, contents) in view.all_contents() {
-        let Some(made) = view.facts.facts.assignment(assignment) else {
+        let Some(made) = view.frame().assignment(assignment) else {
             continue;
         };
-        if let Some(accrued) = contents.last().and_then(|content| content.spent.as_ref())
+        if let Some(accrued) = contents.last().and_then(|content| view.spent(content))
             && period.last_day().year() == today.year()
         {
             let sum = spent.entry(&made.action).or_insert_with(Exact::zero);
-            *sum = &*sum + accrued;
+            *sum = &*sum + &accrued;
         }
-        for content in contents {
+        for content in &contents {
             if content.claims {
-                let first = shown.entry(&made.action).or_insert((content.recorded_at, false));
-                first.0 = first.0.min(content.recorded_at);
+                let first = shown.entry(&made.action).or_insert((content.entry.recorded_at, false));
+                first.0 = first.0.min(content.entry.recorded_at);
             }
             if view.shows(content) {
                 shown.entry(&made.action).or_insert((Timestamp::MAX, true)).1 = true;
@@ -324,7 +324,7 @@ fn beside(view: &View<'_>) -> Beside {
         }
     }
     let mut unreachable = BTreeMap::new();
-    for standing in view.facts.facts.standings(view.t) {
+    for standing in view.frame().standings(view.t) {
         let id = &standing.assignment.institution;
         if let Some((since, contact)) = view.contact(&format!("institutions/{id}"))
             && contact.addresses().next().is_none()

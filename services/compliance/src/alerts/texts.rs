@@ -8,7 +8,7 @@ use vigia_rules::{
 
 use super::board::Raised;
 use crate::{
-    memory::View,
+    view::View,
     words::{self, Both},
 };
 
@@ -124,7 +124,7 @@ fn action(view: &View<'_>, id: &ActionId) -> Both {
 
 fn assignment(view: &View<'_>, id: &AssignmentId) -> Both {
     let who = view.who(id);
-    let of = view.facts.facts.assignment(id).map(|made| action(view, &made.action));
+    let of = view.frame().assignment(id).map(|made| action(view, &made.action));
     of.map_or_else(
         || Both::same(who.clone()),
         |of| Both::new(format!("{}, {who}", of.es), format!("{}, {who}", of.en)),
