@@ -443,7 +443,7 @@ fn the_revision_of_the_scenario_changes_what_it_names_and_nothing_else() {
 #[test]
 fn a_file_of_changes_names_policy_calendar_and_new_resources() {
     let base = read(PLAN);
-    let file = "compliance_policy: {stale_after: 1, nota: x}\nalert_policy: {overdue_days: [2], digest_hour: '09:30'}\nreporting: {hour: '17:00'}\nplan: {title_en: Plan, note: y, period: {end: 2028-12-31}}\ncomponents: {Q: {title_es: Otra}}\nactions: {B1: {component: Q, text_es: Nueva, start: 2026-01-01, end: 2028-12-31, indicator: {name_es: N, unit: count}}}\n";
+    let file = "compliance_policy: {stale_after: 1, note: x}\nalert_policy: {overdue_days: [2], digest_hour: '09:30'}\nreporting: {hour: '17:00'}\nplan: {title_en: Plan, note: y, period: {end: 2028-12-31}}\ncomponents: {Q: {title_es: Otra}}\nactions: {B1: {component: Q, text_es: Nueva, start: 2026-01-01, end: 2028-12-31, indicator: {name_es: N, unit: count}}}\n";
     let changes = changes_of(file, &base);
     assert_eq!(
         paths(&changes[0]),
