@@ -58,11 +58,12 @@ impl Alerts {
         basis_of(&self.desk.kit, &self.desk.memory, "as_of", wire).await
     }
 
-    /// What stands in a plan and passes, from a place on: at most `size`, and whether there is more.
+    /// What stands in a plan as of t and passes, from a place on: at most `size`, and whether there is more. With what was
+    /// done about it by another instant.
     async fn page(
         &self,
         plan: &str,
-        t: Timestamp,
+        (t, by): (Timestamp, Timestamp),
         (skip, size): (usize, usize),
         found: impl FnOnce(&View<'_>) -> Result<Vec<Raised>, Error> + Send + 'static,
         passes: impl Fn(&Alert) -> bool + Send + 'static,
@@ -73,7 +74,7 @@ impl Alerts {
         let page = tokio::task::spawn_blocking(move || {
             desk.memory.ask(&plan, t, |view| {
                 let mine = found(view)?.into_iter().filter(|raised| is_for(&caller, raised));
-                let shown = mine.map(|raised| board::wire(view, &desk.record, &raised)).filter(passes);
+                let shown = mine.map(|raised| board::wire(view, (&desk.record, by), &raised)).filter(passes);
                 let mut page: Vec<Alert> = shown.skip(skip).take(size + 1).collect();
                 let more = page.len() > size;
                 page.truncate(size);
@@ -84,13 +85,13 @@ impl Alerts {
     }
 
     /// An alert that stands. What the caller may not see reads as not there; what stood once is told apart.
-    fn standing(&self, caller: &Caller, alert: &str, t: Timestamp) -> Result<(Raised, Alert), Error> {
+    fn standing(&self, caller: &Caller, alert: &str, t: Timestamp, by: Timestamp) -> Result<(Raised, Alert), Error> {
         let not_found = || Error::not_found(alert);
         let plan = name::split("plans/{}/alerts/{}", alert).ok_or_else(not_found)?[0];
         let asked = self.desk.memory.ask(plan, t, |view| {
             let found = board::board(view)?.raised.into_iter().find(|raised| raised.name == alert);
             if let Some(raised) = found.filter(|raised| is_for(caller, raised)) {
-                let shown = board::wire(view, &self.desk.record, &raised);
+                let shown = board::wire(view, (&self.desk.record, by), &raised);
                 return Ok(Ok((raised, shown)));
             }
             // A name alone does not say whose it was: who sees all is told, and whose report it was about.
@@ -136,6 +137,12 @@ impl Alerts {
             ..delivery
         })
     }
+}
+
+/// By when what people did is shown: by the instant that is asked for; without one all of it, so that whoever has just
+/// done something finds it.
+fn done_by(asked: Option<&prost_types::Timestamp>, t: Timestamp) -> Timestamp {
+    if asked.is_some() { t } else { Timestamp::MAX }
 }
 
 /// Whether an alert is addressed to the caller, or its business.
@@ -189,12 +196,13 @@ impl AlertService for Alerts {
         let arguments = [request.parent.as_str(), &request.filter, &asked];
         let page = Page::parse(&caller, request.page_size, &request.page_token, &arguments)?;
         let (fixed, skip) = Cursor::of(&page)?;
+        let by = |t| done_by(request.as_of.as_ref(), t);
         let (t, basis) = self.basis(fixed.as_ref().map(Cursor::wire).or(request.as_of).as_ref()).await?;
         Cursor::check(fixed.as_ref(), &basis)?;
         let size = usize::try_from(page.size).unwrap_or(usize::MAX);
         let found = |view: &View<'_>| Ok(board::board(view)?.raised);
         let passes = move |alert: &Alert| filter.matches(|field| field_of(alert, field));
-        let (alerts, more) = self.page(plan, t, (skip, size), found, passes, caller).await?;
+        let (alerts, more) = self.page(plan, (t, by(t)), (skip, size), found, passes, caller).await?;
         let next = more.then(|| Cursor::next(t, &basis, skip + size));
         Ok(Response::new(ListAlertsResponse {
             alerts,
@@ -207,7 +215,8 @@ impl AlertService for Alerts {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let (t, basis) = self.basis(request.as_of.as_ref()).await?;
-        let (_, alert) = self.standing(&caller, &request.name, t)?;
+        let by = done_by(request.as_of.as_ref(), t);
+        let (_, alert) = self.standing(&caller, &request.name, t, by)?;
         Ok(Response::new(GetAlertResponse {
             alert: Some(alert),
             basis: Some(basis),
@@ -237,7 +246,7 @@ impl AlertService for Alerts {
             let span = SignedDuration::from_hours(24 * i64::from(days));
             Ok(board::upcoming(view, t.checked_add(span).unwrap_or(t)))
         };
-        let (alerts, more) = self.page(plan, t, (skip, size), found, |_| true, caller).await?;
+        let (alerts, more) = self.page(plan, (t, Timestamp::MAX), (skip, size), found, |_| true, caller).await?;
         let next = more.then(|| Cursor::next(t, &basis, skip + size));
         Ok(Response::new(PreviewAlertsResponse {
             alerts,
@@ -253,7 +262,7 @@ impl AlertService for Alerts {
         faults.text("note", &request.note, 0..=REASON_CHARS_MAX);
         faults.done()?;
         let (t, _) = self.basis(None).await?;
-        let standing = self.standing(&caller, &request.name, t);
+        let standing = self.standing(&caller, &request.name, t, t);
         let mut change = self.desk.kit.db.change_after_all(&caller, &request.request_id, &request).await?;
         // The first answer stands, whatever has become of the alert since.
         if let Some(answer) = change.replayed()? {
@@ -453,4 +462,36 @@ fn requeued(delivery: Delivery) -> Delivery {
 fn place_of(after: &str) -> Option<(i64, String)> {
     let (decided_at, name) = after.split_once(' ')?;
     Some((decided_at.parse().ok()?, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use vigia_proto::compliance::DeliveryTarget;
+
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_is_tried_again_where_it_did_not_arrive() {
+        let target = |state: DeliveryState, attempts| DeliveryTarget {
+            state: state.into(),
+            attempts,
+            message_id: "<a@b>".into(),
+            ..DeliveryTarget::default()
+        };
+        let dead = Delivery {
+            state: DeliveryState::Dead.into(),
+            targets: vec![target(DeliveryState::Sent, 1), target(DeliveryState::Dead, 9)],
+            first_attempt_time: Some(timestamp(Timestamp::UNIX_EPOCH)),
+            ..Delivery::default()
+        };
+        let again = requeued(dead.clone());
+        assert_eq!((again.state(), again.first_attempt_time), (DeliveryState::Sending, None));
+        assert_eq!(again.targets, [target(DeliveryState::Sent, 1), target(DeliveryState::Sending, 0)]);
+        // Nobody was found: addresses are looked for anew.
+        let nobody = Delivery {
+            targets: Vec::new(),
+            ..dead
+        };
+        assert_eq!(requeued(nobody).state(), DeliveryState::Open);
+    }
 }

@@ -121,8 +121,8 @@ fn subject_name(view: &View<'_>, subject: &Subject) -> String {
     }
 }
 
-/// As the contract shows it.
-pub(crate) fn wire(view: &View<'_>, record: &Record, raised: &Raised) -> wire::Alert {
+/// As the contract shows it, with what people had done about it by an instant.
+pub(crate) fn wire(view: &View<'_>, (record, by): (&Record, Timestamp), raised: &Raised) -> wire::Alert {
     let said = texts::said(view, &raised.alert);
     let without_address = |recipient: &&String| {
         view.contact(recipient)
@@ -151,9 +151,9 @@ pub(crate) fn wire(view: &View<'_>, record: &Record, raised: &Raised) -> wire::A
             .iter()
             .map(|position| crate::explain::position(*position))
             .collect(),
-        mute: record.mute(&raised.subject, view.t),
-        acknowledgement: record.acknowledgement(&raised.name, view.t),
-        told: record.told(&raised.name, view.t),
+        mute: record.mute(&raised.subject, by),
+        acknowledgement: record.acknowledgement(&raised.name, by),
+        told: record.told(&raised.name, by),
     }
 }
 

@@ -102,7 +102,7 @@ impl Desk {
                     };
                     if ripe_at > t {
                         next_change = next_change.min(ripe_at);
-                    } else if !self.is_silenced(raised, t) {
+                    } else if !self.is_silenced(raised) {
                         candidates.extend(self.notices(raised, &hours));
                     }
                 }
@@ -114,9 +114,10 @@ impl Desk {
         (candidates, next_change)
     }
 
-    /// Whether nobody is to be told: its obligation is muted, or somebody has taken it up.
-    pub(crate) fn is_silenced(&self, raised: &Raised, t: Timestamp) -> bool {
-        self.record.mute(&raised.subject, t).is_some() || self.record.acknowledgement(&raised.name, t).is_some()
+    /// Whether nobody is to be told: its obligation is muted, or somebody has taken it up, by all that is recorded.
+    pub(crate) fn is_silenced(&self, raised: &Raised) -> bool {
+        let by = Timestamp::MAX;
+        self.record.mute(&raised.subject, by).is_some() || self.record.acknowledgement(&raised.name, by).is_some()
     }
 
     /// An alert's notices that were not decided: by e-mail for each recipient, and for each webhook that gets its alerts.

@@ -94,7 +94,7 @@ impl Desk {
         let mut standing = HashMap::new();
         for plan in self.memory.plans() {
             let asked = self.memory.ask(&plan, t, |view| {
-                let raised = board::board(view)?.raised.into_iter().filter(|raised| !self.is_silenced(raised, t));
+                let raised = board::board(view)?.raised.into_iter().filter(|raised| !self.is_silenced(raised));
                 standing.extend(raised.map(|raised| (raised.name.clone(), (plan.clone(), raised))));
                 Ok(())
             });
