@@ -26,7 +26,7 @@ use vigia_rules::{ActionId, Facts, Reading, Role, Scope, Verdicts, obligation};
 use world::{Kind, PERIODS, PLAN, World};
 
 /// Entries that are made before the clock runs, and taken in while it does.
-const ENTRIES_AT_ONCE: usize = 50_000;
+const ENTRIES_AT_ONCE: usize = 5_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");

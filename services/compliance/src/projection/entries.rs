@@ -151,7 +151,7 @@ impl Projection {
     fn place(&mut self, journal: &Instants, assignment: &AssignmentId, period: Period) -> Option<(Seat, usize)> {
         let seat = self.seat_of(assignment)?;
         let column = self.column(period)?;
-        if self.tables[seat.table()].rows[seat.row()].dirty {
+        if self.tables[seat.table()].rows[seat.row()].stale {
             self.settle_existence(journal, seat);
         }
         Some((seat, column))
@@ -341,7 +341,7 @@ impl Projection {
 
     fn touch(&mut self, assignment: &AssignmentId) {
         if let Some(seat) = self.seat_of(assignment) {
-            self.soil(seat);
+            self.spoil(seat);
         }
     }
 }

@@ -35,6 +35,13 @@ impl Projection {
         &mut row.odds[at]
     }
 
+    /// Other obligations of a row may exist from now on.
+    pub(super) fn spoil(&mut self, seat: Seat) {
+        self.soil(seat);
+        self.table_mut(seat).rows[seat.row()].stale = true;
+    }
+
+    /// A row is to be settled.
     pub(super) fn soil(&mut self, seat: Seat) {
         if !self.tables[seat.table()].rows[seat.row()].dirty {
             self.table_mut(seat).rows[seat.row()].dirty = true;
@@ -71,12 +78,15 @@ impl Projection {
                 is_withdrawn: false,
             },
             odds: Vec::new(),
+            rests_from: Timestamp::MIN,
+            correction: Correction::default(),
             dirty: false,
+            stale: false,
         };
         let row = Arc::make_mut(&mut self.tables[table]).push(row);
         let seat = Seat::new(table, row);
         Arc::make_mut(&mut self.seats)[desk] = Some(seat);
-        self.soil(seat);
+        self.spoil(seat);
         let sent: Vec<_> = self.facts.assignments[desk].courses.all().map(|(period, _)| *period).collect();
         for period in sent {
             self.odd(seat, period).irregular = true;
@@ -151,7 +161,7 @@ impl Projection {
         }
         for table in 0..self.tables.len() {
             for row in 0..self.tables[table].rows.len() {
-                self.soil(Seat::new(table, row));
+                self.spoil(Seat::new(table, row));
             }
         }
     }
@@ -215,6 +225,7 @@ impl Projection {
         let Some(now) = standing(&self.facts.assignments[desk], |_| true) else {
             return;
         };
+        table.rows[at_row].stale = false;
         let made_at = table.rows[at_row].standing.made_at;
         let changed_at = events.last().map_or(made_at, |(entry, _)| entry.recorded_at.max(made_at));
         table.rows[at_row].standing = RowStanding::of(&now, made_at, changed_at);

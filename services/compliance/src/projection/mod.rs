@@ -173,7 +173,9 @@ impl Projection {
         }
         let dirty = std::mem::take(&mut self.dirty);
         for &seat in &dirty {
-            self.settle_existence(journal, seat);
+            if self.tables[seat.table()].rows[seat.row()].stale {
+                self.settle_existence(journal, seat);
+            }
         }
         for &seat in &dirty {
             let odds = self.tables[seat.table()].rows[seat.row()].odds.iter();

@@ -180,6 +180,7 @@ pub(super) fn settle(plan: &InForce<'_>, terms: &[Terms<'_>], table: &mut Table,
         odd.first = recorded.iter().copied().min().unwrap_or(Timestamp::MAX);
         odd.quiet = Timestamp::MAX;
         odd.rest = None;
+        odd.correction = Correction::default();
         let column = terms.iter().position(|terms| terms.period == odd.period);
         odd.column = column.and_then(|column| u16::try_from(column).ok());
         let owed = column.and_then(|column| Some((column, Owed::of(plan, &terms[column], desk)?)));
@@ -204,5 +205,9 @@ pub(super) fn settle(plan: &InForce<'_>, terms: &[Terms<'_>], table: &mut Table,
     // Nothing among the facts and no extension: plain again.
     odds.retain(|odd| odd.first != Timestamp::MAX);
     odds.shrink_to_fit();
-    table.rows[row].odds = odds;
+    let row = &mut table.rows[row];
+    row.rests_from = odds.iter().map(|odd| odd.quiet).max().unwrap_or(Timestamp::MIN);
+    row.correction = Correction::default();
+    odds.iter().for_each(|odd| row.correction += odd.correction);
+    row.odds = odds;
 }

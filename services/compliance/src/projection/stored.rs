@@ -160,7 +160,9 @@ impl Projection {
         let columns: Vec<_> = stored.periods.iter().map(|period| self.column(*period)).collect();
         for (row, id) in stored.assignments.iter().enumerate() {
             let Some(seat) = self.seat_of(id) else { continue };
-            self.settle_existence(journal, seat);
+            if self.tables[seat.table()].rows[seat.row()].stale {
+                self.settle_existence(journal, seat);
+            }
             for (i, column) in columns.iter().enumerate() {
                 let from = row * width + i;
                 if stored.sent[from] == 0 {

@@ -105,8 +105,13 @@ pub(super) struct Row {
     pub(super) standing: RowStanding,
     /// The places that are not plain or whose due instant was moved, by period.
     pub(super) odds: Vec<Odd>,
-    /// Whether something was recorded since it was last settled.
+    /// From when on all of them are quiet, and what their corrections add up to then.
+    pub(super) rests_from: Timestamp,
+    pub(super) correction: Correction,
+    /// Whether something was recorded since it was last settled,
     pub(super) dirty: bool,
+    /// and of that something by which other obligations may exist.
+    pub(super) stale: bool,
 }
 
 impl Row {

@@ -67,9 +67,15 @@ impl AddAssign for Tally {
     }
 }
 
-/// A difference of the tallies of one obligation: each count is −1, 0 or 1.
+/// A difference of the tallies of some obligations of one assignment, which has fewer of them than 16 bits count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Correction([i8; 8]);
+pub(super) struct Correction([i16; 8]);
+
+impl AddAssign for Correction {
+    fn add_assign(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(one, other)| *one += other);
+    }
+}
 
 impl Correction {
     pub(super) fn between(counted: Tally, counts: Tally) -> Self {
@@ -93,7 +99,7 @@ impl Correction {
             waived_after_due,
             extended_after_due,
         ];
-        Self(all.map(|one| i8::try_from(one).unwrap_or(0)))
+        Self(all.map(|one| i16::try_from(one).unwrap_or(0)))
     }
 }
 
@@ -223,7 +229,13 @@ impl Question<'_> {
     /// The discipline of a row.
     pub(super) fn tally_row(&self, table: &Table, row: usize) -> Tally {
         let mut tally = self.plain_row(table, row);
-        for odd in &table.rows[row].odds {
+        let of = &table.rows[row];
+        // Most rows have come to rest: their odd places need not be looked at.
+        if of.rests_from <= self.t {
+            tally += of.correction;
+            return tally;
+        }
+        for odd in &of.odds {
             if odd.quiet <= self.t {
                 tally += odd.correction;
             } else if let Some(place) = self.odd_place(table, row, odd) {
