@@ -475,7 +475,7 @@ fn a_file_of_changes_names_policy_calendar_and_new_resources() {
     );
     let alerts = plan.alert_policy.unwrap_or_default();
     assert_eq!((alerts.overdue_days, alerts.digest_hour.as_str()), (vec![2], "09:30"));
-    assert_eq!(plan.annotations_json, r#"{"compliance_policy":{"nota":"x"}}"#);
+    assert_eq!(plan.annotations_json, r#"{"compliance_policy":{"note":"x"}}"#);
     assert_eq!(after.indicators[1].name, "plans/demo/actions/b1/indicators/i");
     normalise(&mut after);
     assert_eq!(read(&write(&after)), after);
