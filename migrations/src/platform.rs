@@ -1,4 +1,4 @@
-//! The tables that every service has: its journal, and the answers to calls.
+//! The tables that every service has: its journal, the answers to calls, and who does what is done once at a time.
 
 use sea_orm_migration::{
     prelude::*,
@@ -6,7 +6,12 @@ use sea_orm_migration::{
 };
 
 pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateJournal), Box::new(CreateJournalHead), Box::new(FillJournalHead)]
+    vec![
+        Box::new(CreateJournal),
+        Box::new(CreateJournalHead),
+        Box::new(FillJournalHead),
+        Box::new(CreateLease),
+    ]
 }
 
 struct CreateJournal;
@@ -112,5 +117,30 @@ impl MigrationTrait for FillJournalHead {
                     SELECT 1, COALESCE(MAX(position), 0), COALESCE(MAX(time), 0) FROM journal_entry";
         manager.get_connection().execute_unprepared(fill).await?;
         Ok(())
+    }
+}
+
+struct CreateLease;
+
+impl MigrationName for CreateLease {
+    fn name(&self) -> &'static str {
+        "m0004_create_lease"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateLease {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("lease")
+                    .col(string("name").primary_key())
+                    .col(string("holder"))
+                    .col(big_integer("fence"))
+                    .col(big_integer("expires_at"))
+                    .to_owned(),
+            )
+            .await
     }
 }

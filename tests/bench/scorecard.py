@@ -12,7 +12,7 @@ import time
 
 import duckdb
 
-BENCH, DIRECTORY, OBLIGATIONS = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+BENCH, LOAD, DIRECTORY, OBLIGATIONS = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4]
 ROUNDS = 9
 THREADS = 2
 
@@ -153,7 +153,7 @@ def index_sql(t, opened, stale, engine):
 
 
 class Projection:
-    """The bench of services/compliance, asked over its standard input."""
+    """The bench of services/compliance, asked over its standard input and on its port."""
 
     def __init__(self):
         self.process = subprocess.Popen(
@@ -164,7 +164,15 @@ class Projection:
             if line.startswith("ready"):
                 break
             key, value = line.split()
-            self.figures[key] = float(value)
+            if key == "address":
+                self.address = value
+            else:
+                self.figures[key] = float(value)
+
+    def over_grpc(self, t):
+        """All scorecards as of t over the wire: milliseconds, by what was asked for."""
+        command = [LOAD, "ask", "--server", self.address, "--plan", "bench", "--as-of-micros", str(t)]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def ask(self, question):
         self.process.stdin.write(question + "\n")
@@ -304,7 +312,8 @@ def main():
     for key, value in projection.figures.items():
         print(f"{key} {value:g}")
     print(f"equal: {nodes['a']} nodes of (a), {nodes['b']} nodes of (b)")
-    if shutil.which("postgres"):
+    print(f"over gRPC: {projection.over_grpc(t)}", flush=True)
+    if shutil.which("postgres") or list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres")):
         ask_postgres(t, opened, stale, timed)
     median = {name: statistics.median(times) for name, times in took.items()}
     for name in sorted(median):

@@ -259,10 +259,15 @@ def differences(scenario):
     """What a scenario expects otherwise than the model."""
     world, found = World(scenario["plan"]), []
     for event in in_order(scenario.get("events") or []):
+        # What others than the governing body judge moves no verdict.
+        if event["do"] == "assess":
+            continue
         reason = world.play(event)
         if "refused" in event and event["refused"] != reason:
             found.append(f"{event['at']} {event['do']}: expected {event['refused']}, got {reason}")
     for expectation in scenario.get("expect") or []:
+        if "assessment" in expectation:
+            continue
         answer = world.ask(expectation)
         for key, expected in expectation.items():
             if key not in ("as_of", "obligation", "action", "scorecard", "why") and not same(expected, answer.get(key)):

@@ -5,8 +5,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter,
 use tonic::{Response, Status};
 use vigia_platform::{Caller, Error, Faults, Filter, Page, Scope, name, new_id};
 use vigia_proto::assignments::{
-    Agreement, AgreementCreated, ContactPoint, CreateAgreementRequest, CreateAgreementResponse, ListAgreementsRequest,
-    ListAgreementsResponse,
+    Agreement, AgreementCreated, CreateAgreementRequest, CreateAgreementResponse, ListAgreementsRequest, ListAgreementsResponse,
 };
 
 use crate::{assignments::Assignments, entities::agreement, fields, rows};
@@ -26,28 +25,15 @@ fn check(request: &CreateAgreementRequest, asked: &Agreement) -> Faults {
     }
     faults.text("agreement.institution_duties", &asked.institution_duties, 1..=2000);
     faults.text("agreement.counterpart_duties", &asked.counterpart_duties, 1..=2000);
-    contact(&mut faults, "agreement.institution_contact", asked.institution_contact.as_ref());
-    contact(&mut faults, "agreement.counterpart_contact", asked.counterpart_contact.as_ref());
+    for (path, contact) in [
+        ("agreement.institution_contact", &asked.institution_contact),
+        ("agreement.counterpart_contact", &asked.counterpart_contact),
+    ] {
+        contact.iter().for_each(|contact| fields::contact(&mut faults, path, contact));
+    }
     fields::instrument(&mut faults, "agreement.instrument", &asked.instrument);
     fields::days(&mut faults, "agreement", &asked.from, &asked.last_day);
     faults
-}
-
-fn contact(faults: &mut Faults, path: &str, contact: Option<&ContactPoint>) {
-    let Some(contact) = contact else { return };
-    faults.text(&format!("{path}.office"), &contact.office, 1..=200);
-    faults.text(&format!("{path}.email"), &contact.email, 0..=254);
-    let address = contact.email.is_empty()
-        || contact.email.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty() && domain.contains('.') && !contact.email.contains(|c: char| c.is_whitespace() || c.is_control())
-        });
-    faults.require(
-        address,
-        &format!("{path}.email"),
-        "no es una dirección de correo",
-        "is not an e-mail address",
-    );
-    faults.text(&format!("{path}.phone"), &contact.phone, 0..=40);
 }
 
 fn seen(caller: &Caller, row: &agreement::Model) -> bool {

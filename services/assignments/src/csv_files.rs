@@ -7,7 +7,7 @@ use csv::{ReaderBuilder, StringRecord};
 use jiff::tz::TimeZone;
 use vigia_platform::Faults;
 use vigia_proto::{
-    assignments::{Assignment, AssignmentRole, Institution, Territory},
+    assignments::{Assignment, AssignmentRole, ContactPoint, Institution, Territory},
     types::Provenance,
 };
 
@@ -17,7 +17,7 @@ use crate::fields;
 pub(crate) const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Columns of the file of institutions; those marked true must be there.
-const INSTITUTION_COLUMNS: [(&str, bool); 14] = [
+const INSTITUTION_COLUMNS: [(&str, bool); 15] = [
     ("id", true),
     ("name_es", true),
     ("acronym", false),
@@ -31,6 +31,7 @@ const INSTITUTION_COLUMNS: [(&str, bool); 14] = [
     ("source", false),
     ("verified", false),
     ("snipevcm_seat", false),
+    ("focal_points", false),
     ("note", false),
 ];
 
@@ -97,8 +98,12 @@ pub(crate) fn institutions(file: &[u8], faults: &mut Faults) -> Vec<Read<Institu
             parent: reference(&row, "parent_id", faults),
             seats: seats(&row, faults),
             provenance: provenance(&row, faults),
+            focal_points: focal_points(row.get("focal_points")),
             ..Institution::default()
         };
+        row.check(faults, "focal_points", |faults, path| {
+            fields::focal_points(faults, path, &institution.focal_points);
+        });
         row.check(faults, "name_es", |faults, path| {
             fields::name_es(faults, path, &institution.name_es);
         });
@@ -123,6 +128,20 @@ pub(crate) fn institutions(file: &[u8], faults: &mut Faults) -> Vec<Read<Institu
         });
     }
     read
+}
+
+/// Offices with their addresses, as `Planificación <planificacion@salud.ejemplo>; Estadística`.
+fn focal_points(cell: &str) -> Vec<ContactPoint> {
+    let points = cell.split(';').map(str::trim).filter(|point| !point.is_empty());
+    let point = |point: &str| {
+        let (office, rest) = point.split_once('<').unwrap_or((point, ""));
+        ContactPoint {
+            office: office.trim().to_owned(),
+            email: rest.strip_suffix('>').unwrap_or(rest).trim().to_owned(),
+            phone: String::new(),
+        }
+    };
+    points.map(point).collect()
 }
 
 /// The territories of a file.

@@ -1,7 +1,7 @@
 //! What the fields of an institution, a territory and an assignment may hold: the same for calls and for files.
 
 use vigia_platform::{Faults, name};
-use vigia_proto::types::Provenance;
+use vigia_proto::{assignments::ContactPoint, types::Provenance};
 
 /// Branches of the State, and what stands beside it.
 pub(crate) const BRANCHES: [&str; 9] = [
@@ -24,6 +24,8 @@ pub(crate) const NOTE_CHARS_MAX: usize = 4000;
 const SEATS_MAX: usize = 100;
 /// The highest number of a seat.
 const SEAT_NUMBER_MAX: i32 = 1000;
+/// Offices of one institution that are told of what it owes.
+const FOCAL_POINTS_MAX: usize = 10;
 
 pub(crate) fn name_es(faults: &mut Faults, path: &str, text: &str) {
     faults.text(path, text, 1..=300);
@@ -73,6 +75,45 @@ pub(crate) fn territory_code(faults: &mut Faults, path: &str, code: &str) {
         "debe ser el código de una provincia (2 cifras) o de un cantón (4 cifras)",
         "must be the code of a province (2 digits) or of a canton (4 digits)",
     );
+}
+
+/// An office and how it is reached.
+pub(crate) fn contact(faults: &mut Faults, path: &str, contact: &ContactPoint) {
+    faults.text(&format!("{path}.office"), &contact.office, 1..=200);
+    faults.text(&format!("{path}.email"), &contact.email, 0..=254);
+    let address = contact.email.is_empty()
+        || contact.email.split_once('@').is_some_and(|(local, domain)| {
+            let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',' | ';');
+            !local.is_empty() && domain.contains('.') && !domain.contains('@') && !contact.email.contains(odd)
+        });
+    faults.require(
+        address,
+        &format!("{path}.email"),
+        "no es una dirección de correo",
+        "is not an e-mail address",
+    );
+    faults.text(&format!("{path}.phone"), &contact.phone, 0..=40);
+}
+
+/// The offices that are told of what an institution owes: each once, by its name.
+pub(crate) fn focal_points(faults: &mut Faults, path: &str, focal_points: &[ContactPoint]) {
+    faults.require(
+        focal_points.len() <= FOCAL_POINTS_MAX,
+        path,
+        "son más de 10 puntos focales",
+        "are more than 10 focal points",
+    );
+    for (place, point) in focal_points.iter().enumerate() {
+        let path = format!("{path}[{place}]");
+        contact(faults, &path, point);
+        let twice = focal_points[..place].iter().any(|other| other.office == point.office);
+        faults.require(
+            !twice,
+            &format!("{path}.office"),
+            "esa unidad está dos veces",
+            "that office is there twice",
+        );
+    }
 }
 
 /// A plan that is named, not all of them.

@@ -24,7 +24,16 @@ use crate::{
 /// What lists can be filtered by.
 const FILTER_FIELDS: [&str; 4] = ["branch", "kind", "parent", "acronym"];
 /// What an update can change.
-const UPDATE_FIELDS: [&str; 7] = ["name_es", "acronym", "branch", "kind", "parent", "seats", "provenance"];
+const UPDATE_FIELDS: [&str; 8] = [
+    "name_es",
+    "acronym",
+    "branch",
+    "kind",
+    "parent",
+    "seats",
+    "provenance",
+    "focal_points",
+];
 
 #[derive(Debug)]
 pub(crate) struct Institutions {
@@ -39,6 +48,7 @@ fn check(institution: &Institution, faults: &mut Faults) {
     fields::kind(faults, "institution.kind", &institution.kind);
     fields::seats(faults, "institution.seats", &institution.seats);
     fields::provenance(faults, "institution.provenance", institution.provenance.as_ref());
+    fields::focal_points(faults, "institution.focal_points", &institution.focal_points);
 }
 
 /// Takes from `given` the fields that the mask names; which of its paths are not known, in `faults`.
@@ -57,6 +67,7 @@ fn masked(stored: &Institution, given: &Institution, paths: &[String], faults: &
             "parent" => changed.parent.clone_from(&given.parent),
             "seats" => changed.seats.clone_from(&given.seats),
             "provenance" => changed.provenance.clone_from(&given.provenance),
+            "focal_points" => changed.focal_points.clone_from(&given.focal_points),
             _ => faults.add(
                 "update_mask",
                 format!("no se puede cambiar «{path}»"),
@@ -152,11 +163,17 @@ async fn import(change: &mut Change, read: Vec<Read<Institution>>, mut faults: F
     for Read { value, .. } in read {
         let stored = rows::institution(change.tx(), &value.name).await?;
         // What the file does not say stays.
-        let (etag, successor) = stored
-            .as_ref()
-            .map(|stored| (stored.etag.clone(), stored.successor.clone()))
-            .unwrap_or_default();
-        let value = Institution { etag, successor, ..value };
+        let stored_or_new = stored.clone().unwrap_or_default();
+        let value = Institution {
+            etag: stored_or_new.etag,
+            successor: stored_or_new.successor,
+            focal_points: if value.focal_points.is_empty() {
+                stored_or_new.focal_points
+            } else {
+                value.focal_points
+            },
+            ..value
+        };
         if stored.as_ref() != Some(&value) {
             save(change, value, stored.is_none()).await?;
         }

@@ -6,7 +6,7 @@ use vigia_platform::timestamp;
 use vigia_proto::compliance::{self as wire, Discipline, StateCount, Verdict};
 use vigia_rules::{ActionId, ActionState, ActionVerdict, InstitutionId, Obligation, ObligationState, Reading, Role, Scorecard, Timeliness};
 
-use crate::{explain::Named, memory::View};
+use crate::{cards::InShort, explain::Named, view::View};
 
 /// A reading with all of its decimals; empty where there is none.
 pub(crate) fn reading(reading: Option<Reading>) -> String {
@@ -74,14 +74,14 @@ pub(crate) fn action(view: &View<'_>, verdict: &ActionVerdict) -> Verdict {
     with_remedies(
         Verdict {
             explanation: named.action_reasons(verdict),
-            ..action_in_short(view, verdict)
+            ..action_in_short(view, &verdict.into())
         },
         remedies,
     )
 }
 
 /// An action's verdict without its reasons.
-pub(crate) fn action_in_short(view: &View<'_>, verdict: &ActionVerdict) -> Verdict {
+pub(crate) fn action_in_short(view: &View<'_>, verdict: &InShort) -> Verdict {
     let name = format!("plans/{}/actions/{}", view.plan, verdict.action);
     let leads = leads(view, &verdict.action);
     Verdict {
@@ -148,10 +148,9 @@ fn leads(view: &View<'_>, action: &ActionId) -> Vec<InstitutionId> {
     let end = view.action(action).and_then(|action| action.end.parse().ok());
     let day = end.map_or(today, |end: jiff::civil::Date| end.min(today));
     let standings: Vec<_> = view
-        .facts
-        .facts
-        .standings(view.t)
-        .filter(|standing| standing.assignment.action == *action && standing.assignment.role == Role::Lead && !standing.is_withdrawn)
+        .frame()
+        .standings_on(action, view.t)
+        .filter(|standing| standing.assignment.role == Role::Lead && !standing.is_withdrawn)
         .collect();
     let of = |in_force: bool| -> BTreeSet<_> {
         let held = standings.iter().filter(|standing| !in_force || standing.is_in_force_on(day));

@@ -1,16 +1,17 @@
 //! CompareScorecards: what changed in a scope between two instants, and why.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use vigia_platform::{Error, Faults, timestamp};
 use vigia_proto::compliance::{CompareScorecardsResponse, IndexChange, Scorecard};
-use vigia_rules::{Decision, Difference, Event, Finding, Index, Move, Recorded, facts::Cover, moves};
+use vigia_rules::{ActionId, Decision, Difference, Event, Finding, Move, Recorded, Slice, facts::Cover, moves};
 
 use crate::{
     answers,
-    compliance_service::verdicts,
     explain::position,
-    memory::View,
     scopes::Named,
+    view::View,
     words::{self, Both},
 };
 
@@ -21,16 +22,24 @@ const CHANGES_MAX: usize = 1000;
 
 /// What moved a scope's index since an instant at which its scorecard was `before`, until the view's.
 pub(crate) fn compare(view: &View<'_>, named: &Named, before: Scorecard, from: Timestamp) -> Result<CompareScorecardsResponse, Error> {
-    check_distance(view, from)?;
-    let slice_at = |t: Timestamp| view.at(t).and_then(|view| named.slice(&view).ok());
-    let moved = moves(&view.facts.facts, slice_at, from, view.t);
+    let recorded = view.recorded_since(from);
+    check_distance(recorded.len())?;
+    let judge = |t: Timestamp, wanted: Option<&BTreeSet<ActionId>>| {
+        let view = view.at(t)?;
+        let slice = named.slice(&view).ok();
+        let judged = view.ask_cards(|cards| Ok(cards.judgement(slice.as_ref().unwrap_or(&NOTHING), wanted)));
+        judged.ok().filter(|_| slice.is_some() || wanted.is_none())
+    };
+    let due = view.ask_cards(|cards| Ok(cards.periods()))?;
+    let due = due.into_iter().map(|(_, due_at)| due_at);
+    let moved = moves(view.frame(), &recorded, due, judge, (from, view.t));
     let index = |t: Timestamp| {
         let view = view.at(t)?;
-        let parts = verdicts(&view).ok()?.parts(&named.slice(&view).ok()?);
-        Some(Index::of(&parts))
+        let slice = named.slice(&view).ok()?;
+        view.ask_cards(|cards| Ok(cards.index(&slice))).ok()
     };
     let difference = Difference::between(&index(from).unwrap_or_default(), &index(view.t).unwrap_or_default());
-    let after = named.scorecard(view, &verdicts(view)?)?;
+    let after = view.ask_cards(|cards| named.scorecard(view, cards))?;
     Ok(CompareScorecardsResponse {
         before: Some(before),
         after: Some(after),
@@ -43,9 +52,11 @@ pub(crate) fn compare(view: &View<'_>, named: &Named, before: Scorecard, from: T
     })
 }
 
+/// What has no parts: a scope as of an instant at which the plan did not have it.
+const NOTHING: Slice = Slice::Actions(BTreeSet::new());
+
 /// Refuses what lies too far apart.
-pub(crate) fn check_distance(view: &View<'_>, from: Timestamp) -> Result<(), Error> {
-    let entries = view.facts.facts.recorded(from, view.t).len();
+pub(crate) fn check_distance(entries: usize) -> Result<(), Error> {
     let mut faults = Faults::new();
     if entries > ENTRIES_MAX {
         faults.add(
@@ -120,9 +131,8 @@ fn change(view: &View<'_>, one: &Move) -> IndexChange {
 
 /// Only dates came: what was judged from then on, and the reports that it rests on.
 fn passed(view: &View<'_>, one: &Move) -> (Both, Vec<String>) {
-    let facts = &view.facts.facts;
     let day = words::at(&view.zone, one.at);
-    let mut text = if facts.plan_versions().any(|(acts_from, _)| acts_from == one.at) {
+    let mut text = if view.frame().plan_versions().any(|(acts_from, _)| acts_from == one.at) {
         Both::new(
             format!("Empezó a regir una revisión del plan {}.", day.es),
             format!("A revision of the plan began to act {}.", day.en),
@@ -131,7 +141,7 @@ fn passed(view: &View<'_>, one: &Move) -> (Both, Vec<String>) {
         Both::new(format!("Llegó la fecha, {}.", day.es), format!("The date came, {}.", day.en))
     };
     let mut positions = Vec::new();
-    let verdict = vigia_rules::action(facts, &one.action, one.at);
+    let verdict = vigia_rules::action(&view.facts_on(&one.action), &one.action, one.at);
     let Some((verdict, period)) = verdict.and_then(|verdict| verdict.period.map(|period| (verdict, period))) else {
         return (text, positions);
     };

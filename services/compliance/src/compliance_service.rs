@@ -15,14 +15,9 @@ use vigia_proto::{
     },
     error::Reason,
 };
-use vigia_rules::{self as rules, Verdicts};
+use vigia_rules as rules;
 
-use crate::{
-    answers, comparison,
-    memory::{Memory, View},
-    scopes, trajectories,
-    watch::Watches,
-};
+use crate::{answers, comparison, memory::Memory, scopes, store::Keeper, trajectories, watch::Watches};
 
 /// What a filter of verdicts may ask for.
 const FILTER_FIELDS: [&str; 5] = ["state", "timeliness", "institution", "action", "period"];
@@ -35,29 +30,44 @@ pub(crate) struct Compliance {
     kit: Kit,
     memory: Memory,
     watches: Watches,
+    _keeper: Option<Keeper>,
 }
 
 impl Compliance {
-    pub(crate) fn new(kit: Kit, memory: Memory) -> Self {
+    pub(crate) fn new(kit: Kit, memory: Memory, keeper: Option<Keeper>) -> Self {
         let watches = Watches::new(kit.clone(), memory.clone());
-        Self { kit, memory, watches }
+        Self {
+            kit,
+            memory,
+            watches,
+            _keeper: keeper,
+        }
     }
 
-    /// The instant that an answer is as of, and on what it stands.
     async fn basis(&self, path: &str, asked: Option<&prost_types::Timestamp>) -> Result<(Timestamp, Basis), Error> {
-        let asked = match asked {
-            None => None,
-            Some(wire) => {
-                let mut faults = Faults::new();
-                let t = instant(wire);
-                faults.require(t.is_some(), path, "no es un instante", "is not an instant");
-                faults.done()?;
-                t
-            }
-        };
-        let t = self.kit.as_of(asked).await?;
-        Ok((t, basis(&self.kit, &self.memory, t)))
+        basis_of(&self.kit, &self.memory, path, asked).await
     }
+}
+
+/// The instant that an answer is as of, and on what it stands. `path` is where the request says it.
+pub(crate) async fn basis_of(
+    kit: &Kit,
+    memory: &Memory,
+    path: &str,
+    asked: Option<&prost_types::Timestamp>,
+) -> Result<(Timestamp, Basis), Error> {
+    let asked = match asked {
+        None => None,
+        Some(wire) => {
+            let mut faults = Faults::new();
+            let t = instant(wire);
+            faults.require(t.is_some(), path, "no es un instante", "is not an instant");
+            faults.done()?;
+            t
+        }
+    };
+    let t = kit.as_of(asked).await?;
+    Ok((t, basis(kit, memory, t)))
 }
 
 /// On what an answer as of t stands.
@@ -92,11 +102,6 @@ fn scope(asked: &str, plan: &str) -> Result<scopes::Named, Error> {
     scopes::Named::parse(asked, plan).ok_or_else(|| wrong_name("name", scopes::PATTERN))
 }
 
-/// The verdicts of a view's plan.
-pub(crate) fn verdicts<'v>(view: &'v View<'_>) -> Result<Verdicts<'v>, Error> {
-    Verdicts::as_of(&view.facts.facts, view.t).ok_or_else(|| Error::not_found(format!("plans/{}", view.plan)))
-}
-
 #[tonic::async_trait]
 impl ComplianceService for Compliance {
     type WatchComplianceStream = Pin<Box<dyn Stream<Item = Result<WatchComplianceResponse, Status>> + Send>>;
@@ -110,16 +115,18 @@ impl ComplianceService for Compliance {
         let not_found = || Error::not_found(asked);
         let verdict = self.memory.ask(about.plan(), t, |view| match &about {
             About::Action(_, action) => {
-                let verdict = rules::action(&view.facts.facts, action, t).ok_or_else(not_found)?;
-                let since_time = rules::action_since(&view.facts.facts, action, t).map(timestamp);
+                let facts = view.facts_on(action);
+                let verdict = rules::action(&facts, action, t).ok_or_else(not_found)?;
+                let since_time = rules::action_since(&facts, action, t).map(timestamp);
                 Ok(Verdict {
                     since_time,
                     ..answers::action(view, &verdict)
                 })
             }
             About::Obligation(_, assignment, period) => {
-                let found = rules::obligation(&view.facts.facts, assignment, *period, t).ok_or_else(not_found)?;
-                let since_time = rules::obligation_since(&view.facts.facts, assignment, *period, t).map(timestamp);
+                let facts = view.facts_of_assignment(assignment);
+                let found = rules::obligation(&facts, assignment, *period, t).ok_or_else(not_found)?;
+                let since_time = rules::obligation_since(&facts, assignment, *period, t).map(timestamp);
                 Ok(Verdict {
                     since_time,
                     ..answers::obligation(view, &found)
@@ -155,20 +162,23 @@ impl ComplianceService for Compliance {
         let size = usize::try_from(page.size).unwrap_or(usize::MAX);
         // Only what is shown is explained; one more tells whether there is another page.
         let shown = |verdict: &Verdict| filter.matches(|field| field_of(verdict, field));
-        let mut verdicts = self.memory.ask(plan, t, |view| {
-            if request.obligations {
-                let found = rules::obligations(&view.facts.facts, t).filter(|found| shown(&answers::obligation_in_short(view, found)));
+        let mut verdicts = if request.obligations {
+            self.memory.ask(plan, t, |view| {
+                let found = view.obligations().filter(|found| shown(&answers::obligation_in_short(view, found)));
                 let page = found.skip(skip).take(size + 1);
-                return Ok(page.map(|found| answers::obligation(view, &found)).collect::<Vec<_>>());
-            }
-            let all = verdicts(view)?;
-            let found = all.actions().filter(|verdict| shown(&answers::action_in_short(view, verdict)));
-            Ok(found
-                .skip(skip)
-                .take(size + 1)
-                .map(|verdict| answers::action(view, verdict))
-                .collect())
-        })?;
+                Ok(page.map(|found| answers::obligation(view, &found)).collect::<Vec<_>>())
+            })?
+        } else {
+            self.memory.ask_cards(plan, t, |view, cards, _| {
+                let found = cards
+                    .actions()
+                    .into_iter()
+                    .filter(|found| shown(&answers::action_in_short(view, found)));
+                let page = found.skip(skip).take(size + 1);
+                let explained = page.filter_map(|found| rules::action(&view.facts_on(&found.action), &found.action, t));
+                Ok(explained.map(|verdict| answers::action(view, &verdict)).collect())
+            })?
+        };
         let next = (verdicts.len() > size).then(|| Cursor::next(t, &basis, skip + size));
         verdicts.truncate(size);
         Ok(Response::new(ListVerdictsResponse {
@@ -183,9 +193,9 @@ impl ComplianceService for Compliance {
         let request = request.into_inner();
         let named = scope(&request.name, &request.plan)?;
         let (t, basis) = self.basis("as_of", request.as_of.as_ref()).await?;
-        let scorecard = self.memory.ask(&named.plan, t, |view| named.scorecard(view, &verdicts(view)?))?;
+        let scorecard = self.memory.scorecard(&named, t)?;
         Ok(Response::new(GetScorecardResponse {
-            scorecard: Some(scorecard),
+            scorecard: Some((*scorecard).clone()),
             basis: Some(basis),
         }))
     }
@@ -212,11 +222,10 @@ impl ComplianceService for Compliance {
             .await?;
         Cursor::check(fixed.as_ref(), &basis)?;
         let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-        let (scorecards, more) = self.memory.ask(plan, t, |view| {
-            let all = verdicts(view)?;
+        let (scorecards, more) = self.memory.ask_cards(plan, t, |view, cards, _| {
             let scopes = scopes::Named::all(view, &kinds);
             let shown = scopes.iter().skip(skip).take(size);
-            let cards = shown.map(|named| named.scorecard(view, &all)).collect::<Result<Vec<_>, _>>()?;
+            let cards = shown.map(|named| named.scorecard(view, cards)).collect::<Result<Vec<_>, _>>()?;
             Ok((cards, scopes.len() > skip + size))
         })?;
         let next = more.then(|| Cursor::next(t, &basis, skip + size));
@@ -247,7 +256,7 @@ impl ComplianceService for Compliance {
         // Hundreds of instants may have to be judged: not on the threads that answer calls.
         let memory = self.memory.clone();
         let found = tokio::task::spawn_blocking(move || {
-            let before = memory.ask(&named.plan, from, |view| named.scorecard(view, &verdicts(view)?))?;
+            let before = memory.ask_cards(&named.plan, from, |view, cards, _| named.scorecard(view, cards))?;
             memory.ask(&named.plan, to, |view| comparison::compare(view, &named, before, from))
         });
         let found = found.await.map_err(|cause| Error::internal(&cause))??;
@@ -317,19 +326,19 @@ impl About {
 }
 
 /// An instant as an argument that a page token is bound to.
-fn asked(wire: Option<&prost_types::Timestamp>) -> String {
+pub(crate) fn asked(wire: Option<&prost_types::Timestamp>) -> String {
     wire.map(|wire| format!("{}.{:09}", wire.seconds, wire.nanos)).unwrap_or_default()
 }
 
 /// Where a list goes on: further pages are as of the first one's instant and stand on the same positions, so that they
 /// agree.
-struct Cursor {
+pub(crate) struct Cursor {
     t: Timestamp,
     positions: String,
 }
 
 impl Cursor {
-    fn of(page: &Page) -> Result<(Option<Self>, usize), Error> {
+    pub(crate) fn of(page: &Page) -> Result<(Option<Self>, usize), Error> {
         let Some(after) = page.after.as_deref() else { return Ok((None, 0)) };
         let parsed = || {
             let [t, positions, skip] = after.split(' ').collect::<Vec<_>>()[..] else {
@@ -348,19 +357,19 @@ impl Cursor {
         Ok((Some(cursor), skip))
     }
 
-    fn wire(&self) -> prost_types::Timestamp {
+    pub(crate) fn wire(&self) -> prost_types::Timestamp {
         timestamp(self.t)
     }
 
     /// Refuses a token that another journal stands behind, as after a restore.
-    fn check(cursor: Option<&Self>, basis: &Basis) -> Result<(), Error> {
+    pub(crate) fn check(cursor: Option<&Self>, basis: &Basis) -> Result<(), Error> {
         match cursor {
             Some(cursor) if cursor.positions != basis.positions.join(",") => Err(outdated_token()),
             _ => Ok(()),
         }
     }
 
-    fn next(t: Timestamp, basis: &Basis, skip: usize) -> String {
+    pub(crate) fn next(t: Timestamp, basis: &Basis, skip: usize) -> String {
         format!("{t} {} {skip}", basis.positions.join(","))
     }
 }

@@ -1,15 +1,20 @@
 //! Says in words, Spanish and English, why a verdict is what it is: the rules that fired in order, with what was
-//! observed and required, and where the facts stand. The rules carry values only; here they get their names.
+//! observed and required, and where the facts stand. The rules carry values only; here they get their names, and
+//! `sentences` says them.
 
+mod sentences;
+
+use jiff::Timestamp;
+use sentences::say;
 use vigia_proto::{compliance::Explanation, plans as p};
 use vigia_rules::{
-    ActionId, ActionState, ActionVerdict, AssignmentId, Direction, Exact, Finding, IndicatorId, MilestoneId, Obligation, ObligationState,
-    Period, Role, Timeliness,
+    ActionId, ActionState, ActionVerdict, AssignmentId, Direction, Exact, Finding, IndicatorId, MilestoneId, Obligation, Period, Role,
+    Timeliness,
     facts::{Position, Source},
 };
 
 use crate::{
-    memory::View,
+    view::View,
     words::{self, Both},
 };
 
@@ -26,10 +31,11 @@ pub(crate) fn position(position: Position) -> String {
     format!("{area}:{}", position.number)
 }
 
-/// A step of the reasons.
-fn step(rule: &str, text: Both) -> Explanation {
+/// A step of the reasons: a sentence with its parts.
+fn step(key: &str, parts: &[(&str, Both)]) -> Explanation {
+    let text = say(key, parts);
     Explanation {
-        rule: rule.to_owned(),
+        rule: key.split('/').next().unwrap_or_default().to_owned(),
         text_es: text.es,
         text_en: text.en,
         ..Explanation::default()
@@ -77,8 +83,8 @@ impl Named<'_> {
     /// An indicator by its title, in quotation marks, with its code.
     pub(crate) fn indicator(&self, code: &IndicatorId) -> Both {
         match self.view.indicator(self.action, code) {
-            Some(indicator) => Both::new(format!("«{}»", indicator.name_es), format!("\"{}\"", indicator.name_es)),
-            None => Both::same(code.to_string()),
+            Some(indicator) => say("quoted", &[("text", Both::same(&indicator.name_es))]),
+            None => Both::same(code.as_str()),
         }
     }
 
@@ -90,26 +96,19 @@ impl Named<'_> {
             .iter()
             .find(|milestone| milestone.code == code.as_str());
         match found.filter(|milestone| !milestone.text_es.is_empty()) {
-            Some(milestone) => Both::new(format!("«{}»", milestone.text_es), format!("\"{}\"", milestone.text_es)),
-            None => Both::same(code.to_string()),
+            Some(milestone) => say("quoted", &[("text", Both::same(&milestone.text_es))]),
+            None => Both::same(code.as_str()),
         }
     }
 
     /// A value with what its unit shows.
     pub(crate) fn value(&self, code: &IndicatorId, value: &Exact) -> Both {
-        let Both { es, en } = words::number(value);
+        let number = words::number(value);
         let unit = self.view.indicator(self.action, code).map(|indicator| indicator.unit.as_str());
         match unit {
-            Some("percent") => Both::new(format!("{es} %"), format!("{en} %")),
-            Some("days") => Both::new(format!("{es} días"), format!("{en} days")),
-            _ => Both::new(es, en),
+            Some(unit @ ("percent" | "days")) => say(unit, &[("number", number)]),
+            _ => number,
         }
-    }
-
-    /// The report of an assignment for a period: `el reporte del primer trimestre de 2026 de Ministerio de …`.
-    fn report(&self, assignment: &AssignmentId, of: Period) -> Both {
-        let (who, of) = (self.view.who(assignment), words::of_period(of));
-        Both::new(format!("El reporte {} de {who}", of.es), format!("The report of {who} {}", of.en))
     }
 
     fn milestones(&self, codes: &[MilestoneId]) -> Both {
@@ -119,27 +118,29 @@ impl Named<'_> {
         Both::new(words::list(&es).es, words::list(&en).en)
     }
 
+    /// Whose, as part of a sentence.
+    fn who(&self, assignment: &AssignmentId) -> (&'static str, Both) {
+        ("who", Both::same(self.view.who(assignment)))
+    }
+
+    /// A sentence about the report of an assignment for a period.
+    fn of_report(&self, key: &str, assignment: &AssignmentId, period: Period, due_at: Option<Timestamp>) -> Explanation {
+        let due = due_at.map(|due_at| ("due", words::due(&self.view.zone, due_at)));
+        let parts = [self.who(assignment), ("of", words::of_period(period))].into_iter().chain(due);
+        let said = step(key, &parts.collect::<Vec<_>>());
+        match due_at {
+            Some(due_at) => said.values(&"", &due_at),
+            None => said,
+        }
+    }
+
     /// A finding in words.
     fn finding(&self, found: &Finding) -> Explanation {
+        let indicator = |code: &IndicatorId| ("indicator", self.indicator(code));
         match found {
-            Finding::NotMeasurable { indicator, .. } => {
-                let named = self.indicator(indicator);
-                step(
-                    "FINDING_NOT_MEASURABLE",
-                    Both::new(
-                        format!(
-                            "El indicador {} no se puede medir: le falta una meta o una línea base, o la meta no la mejora. No cuenta.",
-                            named.es
-                        ),
-                        format!(
-                            "Indicator {} can't be measured: a target or a baseline is missing, or the target is not better. It does not count.",
-                            named.en
-                        ),
-                    ),
-                )
-            }
+            Finding::NotMeasurable { indicator: code, .. } => step("FINDING_NOT_MEASURABLE", &[indicator(code)]),
             Finding::Judged {
-                indicator,
+                indicator: code,
                 period,
                 direction,
                 value,
@@ -149,147 +150,94 @@ impl Named<'_> {
                 facts,
             } => {
                 let (es, en) = at_least_or_most(*direction);
-                let (named, when, share) = (self.indicator(indicator), words::at_end_of(*period), words::percent(*achievement));
-                let (value_said, expected_said) = (self.value(indicator, value), self.value(indicator, expected));
-                let target = self.value(indicator, &(*last_target).into());
-                step(
-                    "FINDING_JUDGED",
-                    Both::new(
-                        format!(
-                            "El indicador {} llegó a {} {}; se esperaba {es} {}: cumple el {}. Su última meta es {}.",
-                            named.es, value_said.es, when.es, expected_said.es, share.es, target.es
-                        ),
-                        format!(
-                            "Indicator {} was {} {}; {en} {} was expected: {} achieved. Its last target is {}.",
-                            named.en, value_said.en, when.en, expected_said.en, share.en, target.en
-                        ),
-                    ),
-                )
-                .values(value, expected)
-                .at(facts)
+                let parts = [
+                    indicator(code),
+                    ("value", self.value(code, value)),
+                    ("when", words::at_end_of(*period)),
+                    ("bound", Both::new(es, en)),
+                    ("expected", self.value(code, expected)),
+                    ("share", words::percent(*achievement)),
+                    ("target", self.value(code, &(*last_target).into())),
+                ];
+                step("FINDING_JUDGED", &parts).values(value, expected).at(facts)
             }
             Finding::NoValue {
-                indicator,
+                indicator: code,
                 period,
                 expected,
             } => {
-                let (named, when) = (self.indicator(indicator), words::at_end_of(*period));
                 let required = expected.as_ref().map(ToString::to_string).unwrap_or_default();
-                step(
-                    "FINDING_NO_VALUE",
-                    Both::new(
-                        format!(
-                            "El indicador {} no tiene valor {}: en la lectura estricta cuenta cero.",
-                            named.es, when.es
-                        ),
-                        format!(
-                            "Indicator {} has no value {}: in the strict reading it counts zero.",
-                            named.en, when.en
-                        ),
-                    ),
-                )
-                .values(&"", &required)
+                let parts = [indicator(code), ("when", words::at_end_of(*period))];
+                step("FINDING_NO_VALUE", &parts).values(&"", &required)
             }
             Finding::Answered {
-                indicator,
+                indicator: code,
                 period,
                 answered,
                 asked,
             } => {
-                let (named, when) = (self.indicator(indicator), words::period(*period));
-                step(
-                    "FINDING_ANSWERED",
-                    Both::new(
-                        format!("Del indicador {} respondieron {answered} de {asked} en {}.", named.es, when.es),
-                        format!("Of indicator {} {answered} of {asked} gave a value in {}.", named.en, when.en),
-                    ),
-                )
-                .values(answered, asked)
+                let parts = [
+                    indicator(code),
+                    ("answered", Both::same(answered.to_string())),
+                    ("asked", Both::same(asked.to_string())),
+                    ("when", words::period(*period)),
+                ];
+                step("FINDING_ANSWERED", &parts).values(answered, asked)
             }
             Finding::NotEverybody {
-                indicator,
+                indicator: code,
                 assignment,
                 period,
             } => {
-                let (named, who, when) = (self.indicator(indicator), self.view.who(assignment), words::of_period(*period));
-                step(
-                    "FINDING_NOT_EVERYBODY",
-                    Both::new(
-                        format!(
-                            "El indicador {} debe ser bajo y suma a todos: falta el valor {} de {who}.",
-                            named.es, when.es
-                        ),
-                        format!(
-                            "Indicator {} should be low and adds everybody up: the value of {who} {} is missing.",
-                            named.en, when.en
-                        ),
-                    ),
-                )
+                let parts = [indicator(code), self.who(assignment), ("of", words::of_period(*period))];
+                step("FINDING_NOT_EVERYBODY", &parts)
             }
             Finding::Fell {
-                indicator,
+                indicator: code,
                 assignment,
                 period,
                 from,
                 to,
             } => {
-                let (named, who, when) = (self.indicator(indicator), self.view.who(assignment), words::period(*period));
-                let (before, after) = (self.value(indicator, from), self.value(indicator, to));
-                step(
-                    "FINDING_FELL",
-                    Both::new(
-                        format!(
-                            "El valor acumulado de {} que declara {who} baja en {}: de {} a {}.",
-                            named.es, when.es, before.es, after.es
-                        ),
-                        format!(
-                            "The cumulative value of {} stated by {who} falls in {}: from {} to {}.",
-                            named.en, when.en, before.en, after.en
-                        ),
-                    ),
-                )
-                .values(to, from)
+                let parts = [
+                    indicator(code),
+                    self.who(assignment),
+                    ("when", words::period(*period)),
+                    ("before", self.value(code, from)),
+                    ("after", self.value(code, to)),
+                ];
+                step("FINDING_FELL", &parts).values(to, from)
             }
             Finding::Differs {
-                indicator,
+                indicator: code,
                 assignment,
                 period,
                 stated,
                 counted,
             } => {
-                let (named, who, when) = (self.indicator(indicator), self.view.who(assignment), words::period(*period));
-                let (theirs, ours) = (self.value(indicator, stated), self.value(indicator, counted));
-                step(
-                    "FINDING_DIFFERS",
-                    Both::new(
-                        format!(
-                            "Las fuentes no coinciden: {who} declara {} para {} en {}; cuenta {}.",
-                            theirs.es, named.es, when.es, ours.es
-                        ),
-                        format!(
-                            "Sources disagree: {who} states {} for {} in {}; {} counts.",
-                            theirs.en, named.en, when.en, ours.en
-                        ),
-                    ),
-                )
-                .values(stated, counted)
+                let parts = [
+                    indicator(code),
+                    self.who(assignment),
+                    ("when", words::period(*period)),
+                    ("theirs", self.value(code, stated)),
+                    ("ours", self.value(code, counted)),
+                ];
+                step("FINDING_DIFFERS", &parts).values(stated, counted)
             }
             Finding::MilestonesDue { period, due, missing } => {
-                let (when, done) = (words::at_end_of(*period), due - missing.len().min(*due));
-                let (es, en) = if missing.is_empty() {
-                    ("; todos están cumplidos.".to_owned(), "; all are done.".to_owned())
+                let done = due - missing.len().min(*due);
+                let key = if missing.is_empty() {
+                    "FINDING_MILESTONES_DUE/all"
                 } else {
-                    let names = self.milestones(missing);
-                    (format!("; falta {}.", names.es), format!("; {} is missing.", names.en))
+                    "FINDING_MILESTONES_DUE"
                 };
-                step(
-                    "FINDING_MILESTONES_DUE",
-                    Both::new(
-                        format!("Hitos exigibles {}: {due}, cumplidos: {done}{es}", when.es),
-                        format!("Milestones due {}: {due}, done: {done}{en}", when.en),
-                    ),
-                )
-                .values(&done, due)
+                let parts = [
+                    ("when", words::at_end_of(*period)),
+                    ("due", Both::same(due.to_string())),
+                    ("done", Both::same(done.to_string())),
+                    ("missing", self.milestones(missing)),
+                ];
+                step(key, &parts).values(&done, due)
             }
             Finding::Reported {
                 period,
@@ -297,101 +245,47 @@ impl Named<'_> {
                 asked,
                 required_percent,
             } => {
-                let when = words::period(*period);
-                step(
-                    "FINDING_REPORTED",
-                    Both::new(
-                        format!("Período juzgado: {}. Se recibieron {received} de {asked} reportes exigibles de responsables; cuenta como reportado desde el {required_percent} %.", when.es),
-                        format!("Period judged: {}. {received} of {asked} reports asked for of leads were received; it counts as reported from {required_percent} %.", when.en),
-                    ),
-                )
-                .values(received, asked)
+                let parts = [
+                    ("when", words::period(*period)),
+                    ("received", Both::same(received.to_string())),
+                    ("asked", Both::same(asked.to_string())),
+                    ("required", Both::same(required_percent.to_string())),
+                ];
+                step("FINDING_REPORTED", &parts).values(received, asked)
             }
-            Finding::Received { assignment, period, facts } => step(
-                "FINDING_RECEIVED",
-                said(self.report(assignment, *period), "se recibió", "was received"),
-            )
-            .at(facts),
+            Finding::Received { assignment, period, facts } => self.of_report("FINDING_RECEIVED", assignment, *period, None).at(facts),
             Finding::Missing {
                 assignment,
                 period,
                 due_at,
                 facts,
-            } => {
-                let due = words::due(&self.view.zone, *due_at);
-                let (es, en) = (
-                    format!("vencía {} y no se recibió", due.es),
-                    format!("was due {} and was not received", due.en),
-                );
-                step("FINDING_MISSING", said(self.report(assignment, *period), &es, &en))
-                    .values(&"", due_at)
-                    .at(facts)
+            } => self.of_report("FINDING_MISSING", assignment, *period, Some(*due_at)).at(facts),
+            Finding::AnswerOverdue { assignment, period, facts } => {
+                self.of_report("FINDING_ANSWER_OVERDUE", assignment, *period, None).at(facts)
             }
-            Finding::AnswerOverdue { assignment, period, facts } => step(
-                "FINDING_ANSWER_OVERDUE",
-                said(
-                    self.report(assignment, *period),
-                    "se devolvió con observaciones, que no se respondieron a tiempo",
-                    "was returned with observations, which were not answered in time",
-                ),
-            )
-            .at(facts),
             Finding::Extended {
                 assignment,
                 period,
                 due_at,
                 facts,
-            } => {
-                let due = words::due(&self.view.zone, *due_at);
-                let (es, en) = (
-                    format!("tiene prórroga: vence {}", due.es),
-                    format!("has an extension: it is due {}", due.en),
-                );
-                step("FINDING_EXTENDED", said(self.report(assignment, *period), &es, &en))
-                    .values(&"", due_at)
-                    .at(facts)
-            }
-            Finding::Waived { assignment, period, facts } => step(
-                "FINDING_WAIVED",
-                said(self.report(assignment, *period), "fue dispensado", "was waived"),
-            )
-            .at(facts),
+            } => self.of_report("FINDING_EXTENDED", assignment, *period, Some(*due_at)).at(facts),
+            Finding::Waived { assignment, period, facts } => self.of_report("FINDING_WAIVED", assignment, *period, None).at(facts),
             Finding::Empty {
                 assignment,
                 period,
                 on_time,
                 facts,
             } => {
-                let (es, en) = if *on_time {
-                    ("llegó puntual pero vacío", "came in time but empty")
-                } else {
-                    ("llegó vacío", "came empty")
-                };
-                let es = format!("{es}: no trae valores ni hitos, ni dice que no hay novedad");
-                let en = format!("{en}: it has neither values nor milestones, nor says that there is nothing to report");
-                step("FINDING_EMPTY", said(self.report(assignment, *period), &es, &en)).at(facts)
+                let key = if *on_time { "FINDING_EMPTY/on_time" } else { "FINDING_EMPTY" };
+                self.of_report(key, assignment, *period, None).at(facts)
             }
             Finding::PlanVersion { acts_from, position } => {
                 let from = words::at(&self.view.zone, *acts_from);
-                step(
-                    "FINDING_PLAN_VERSION",
-                    Both::new(
-                        format!("Se juzga por el plan que rige desde {}.", from.es),
-                        format!("It is judged by the plan that acts from {}.", from.en.trim_start_matches("on ")),
-                    ),
-                )
-                .at(std::slice::from_ref(position))
+                let from = Both::new(from.es, from.en.trim_start_matches("on "));
+                step("FINDING_PLAN_VERSION", &[("from", from)]).at(std::slice::from_ref(position))
             }
             Finding::BothRoles { institution, facts, .. } => {
-                let who = self.view.institution(institution);
-                step(
-                    "FINDING_BOTH_ROLES",
-                    Both::new(
-                        format!("{who} es a la vez responsable y corresponsable de la acción, como tras una fusión."),
-                        format!("{who} both leads the action and is co-responsible for it, as after a merger."),
-                    ),
-                )
-                .at(facts)
+                step("FINDING_BOTH_ROLES", &[("who", Both::same(self.view.institution(institution)))]).at(facts)
             }
         }
     }
@@ -406,21 +300,15 @@ impl Named<'_> {
             .action(self.action)
             .is_some_and(|action| action.kind() == p::ActionKind::Instrument);
         if is_instrument && !claimed.is_empty() && !sent.iter().any(|content| self.view.shows(content)) {
-            let mut step = step(
-                "FINDING_NO_EVIDENCE",
-                Both::new(
-                    "Se dice que el instrumento avanza o existe, y ningún reporte trae un medio de verificación.",
-                    "The instrument is said to progress or to exist, and no report brings evidence.",
-                ),
-            );
-            step.positions = claimed.iter().map(|content| format!("reporting:{}", content.position)).collect();
+            let mut step = step("FINDING_NO_EVIDENCE", &[]);
+            step.positions = claimed.iter().map(|content| position(content.entry.position)).collect();
             steps.push(step);
         }
         for found in findings {
             let Finding::Received { assignment, period, .. } = found else {
                 continue;
             };
-            let Some(content) = self.view.contents(assignment, *period).last() else {
+            let Some(content) = self.view.contents(assignment, *period).pop() else {
                 continue;
             };
             steps.extend(self.of_evidence_and_review(assignment, *period));
@@ -438,22 +326,15 @@ impl Named<'_> {
                 if lacking.is_empty() {
                     continue;
                 }
-                let (named, report, lacks) = (self.indicator(indicator), self.report(assignment, *period), words::list(&lacking));
-                let mut step = step(
-                    "FINDING_NO_BREAKDOWN",
-                    Both::new(
-                        format!(
-                            "{} da un valor de {} sin la desagregación que pide el plan: {}.",
-                            report.es, named.es, lacks.es
-                        ),
-                        format!(
-                            "{} gives a value of {} without the breakdown that the plan asks for: {}.",
-                            report.en, named.en, lacks.en
-                        ),
-                    ),
-                )
-                .values(&given.join(", "), &asked.unwrap_or_default().join(", "));
-                step.positions = vec![format!("reporting:{}", content.position)];
+                let parts = [
+                    ("indicator", self.indicator(indicator)),
+                    self.who(assignment),
+                    ("of", words::of_period(*period)),
+                    ("lacking", words::list(&lacking)),
+                ];
+                let said = step("FINDING_NO_BREAKDOWN", &parts);
+                let mut step = said.values(&given.join(", "), &asked.unwrap_or_default().join(", "));
+                step.positions = vec![position(content.entry.position)];
                 steps.push(step);
             }
         }
@@ -464,36 +345,28 @@ impl Named<'_> {
     /// somebody of the very institution.
     fn of_evidence_and_review(&self, assignment: &AssignmentId, period: Period) -> Vec<Explanation> {
         let mut steps = Vec::new();
-        let sent = self.view.contents(assignment, period);
-        let Some(content) = sent.last() else { return steps };
-        let report = self.report(assignment, period);
-        let count = self.view.never_came(content).len();
+        let Some(content) = self.view.contents(assignment, period).pop() else {
+            return steps;
+        };
+        let parts = |count: usize| {
+            [
+                self.who(assignment),
+                ("of", words::of_period(period)),
+                ("count", Both::same(count.to_string())),
+            ]
+        };
+        let count = self.view.never_came(&content);
         if count > 0 {
-            let (es, en) = match count {
-                1 => (
-                    "nombra un medio de verificación cuyo archivo no llegó en las 24 horas siguientes".to_owned(),
-                    "names evidence whose file did not come within 24 hours".to_owned(),
-                ),
-                _ => (
-                    format!("nombra {count} medios de verificación cuyos archivos no llegaron en las 24 horas siguientes"),
-                    format!("names {count} pieces of evidence whose files did not come within 24 hours"),
-                ),
+            let key = match count {
+                1 => "FINDING_EVIDENCE_NEVER_CAME",
+                _ => "FINDING_EVIDENCE_NEVER_CAME/many",
             };
-            let mut step = step("FINDING_EVIDENCE_NEVER_CAME", said(report.clone(), &es, &en));
-            step.positions = vec![format!("reporting:{}", content.position)];
-            steps.push(step);
+            steps.push(step(key, &parts(count)).at(&[content.entry.position]));
         }
         let own = self.view.own_reviews(assignment, period, content.version);
         if !own.is_empty() {
-            let mut step = step(
-                "FINDING_OWN_REVIEW",
-                said(
-                    report,
-                    "fue revisado por alguien que actúa por la misma institución",
-                    "was reviewed by somebody who acts for the very institution",
-                ),
-            );
-            step.positions = own.iter().map(|review| format!("reporting:{}", review.position)).collect();
+            let mut step = step("FINDING_OWN_REVIEW", &parts(own.len()));
+            step.positions = own.iter().map(|review| format!("reporting:{}", review.at.position)).collect();
             steps.push(step);
         }
         steps
@@ -538,66 +411,39 @@ impl Named<'_> {
             _ => answered.map(|(_, required)| required).unwrap_or_default(),
         };
         let share = verdict.strict.filter(|_| rule >= 8).map(words::percent);
-        let (es, en) = match share {
-            Some(share) => (
-                format!("{es} Cumplimiento estricto: {}.", share.es),
-                format!("{en} Strict achievement: {}.", share.en),
-            ),
-            None => (es.to_owned(), en.to_owned()),
-        };
-        step(&format!("ACTION_RULE_{rule}"), Both::new(es, en)).values(&observed, &required)
+        let key = if share.is_some() { "ACTION_RULE" } else { "ACTION_RULE/no_share" };
+        let parts = [Some(("state", Both::new(es, en))), share.map(|share| ("share", share))];
+        let said = step(key, &parts.into_iter().flatten().collect::<Vec<_>>()).values(&observed, &required);
+        Explanation {
+            rule: format!("ACTION_RULE_{rule}"),
+            ..said
+        }
     }
 
     /// The reasons of an obligation's verdict, in order: why it is owed, until when, what came, how it stands.
     pub(crate) fn obligation_reasons(&self, owed: &Obligation) -> Vec<Explanation> {
         let (view, zone) = (self.view, &self.view.zone);
-        let (who, when) = (view.who(&owed.assignment), words::of_period(owed.period));
-        let accepted = view.facts.facts.accepted_by(&owed.assignment, view.t);
-        let (role_es, role_en) = role(owed.role);
-        let (day, title) = (words::day(owed.reference_day), view.action_title(self.action));
+        let accepted = view.frame().accepted_by(&owed.assignment, view.t);
+        let (es, en) = role(owed.role);
         let mut facts = vec![owed.plan_version, owed.assigned];
         facts.extend(accepted.map(|entry| entry.position).filter(|position| *position != owed.assigned));
-        let mut steps = vec![
-            step(
-                "OBLIGATION_OWED",
-                Both::new(
-                    format!(
-                        "{who} debe el reporte {}: era {role_es} de la acción «{title}» el {}.",
-                        when.es, day.es
-                    ),
-                    format!(
-                        "{who} owes the report {}: it was {role_en} of the action \"{title}\" on {}.",
-                        when.en, day.en
-                    ),
-                ),
-            )
-            .at(&facts),
+        let parts = [
+            self.who(&owed.assignment),
+            ("of", words::of_period(owed.period)),
+            ("role", Both::new(es, en)),
+            ("title", Both::same(view.action_title(self.action))),
+            ("day", words::day(owed.reference_day)),
         ];
-        let due = words::due(zone, owed.calendar_due_at);
-        steps.push(
-            step(
-                "OBLIGATION_DUE",
-                Both::new(
-                    format!("Según el calendario del plan vence {}.", due.es),
-                    format!("By the plan's calendar it is due {}.", due.en),
-                ),
-            )
-            .values(&"", &owed.calendar_due_at)
-            .at(&[owed.plan_version]),
-        );
+        let due = |at| ("due", words::due(zone, at));
+        let mut steps = vec![
+            step("OBLIGATION_OWED", &parts).at(&facts),
+            step("OBLIGATION_DUE", &[due(owed.calendar_due_at)])
+                .values(&"", &owed.calendar_due_at)
+                .at(&[owed.plan_version]),
+        ];
         if !owed.extended_by.is_empty() {
-            let due = words::due(zone, owed.due_at);
-            steps.push(
-                step(
-                    "OBLIGATION_EXTENDED",
-                    Both::new(
-                        format!("Tiene prórroga: vence {}.", due.es),
-                        format!("It has an extension: it is due {}.", due.en),
-                    ),
-                )
-                .values(&"", &owed.due_at)
-                .at(&owed.extended_by),
-            );
+            let extended = step("OBLIGATION_EXTENDED", &[due(owed.due_at)]);
+            steps.push(extended.values(&"", &owed.due_at).at(&owed.extended_by));
         }
         steps.push(self.how_it_stands(owed));
         // What was rejected is as if it had never been sent.
@@ -609,53 +455,23 @@ impl Named<'_> {
 
     fn how_it_stands(&self, owed: &Obligation) -> Explanation {
         let zone = &self.view.zone;
-        let received = owed.received_at.map(|at| words::at(zone, at));
-        let sent = |es: &str, en: &str| match &received {
-            Some(at) => Both::new(
-                format!("Se recibió {} (versión {}){es}", at.es, owed.version.unwrap_or(0)),
-                format!("It was received {} (version {}){en}", at.en, owed.version.unwrap_or(0)),
-            ),
-            None => Both::new(format!("No se ha recibido{es}"), format!("It has not been received{en}")),
+        let (es, en) = timeliness(owed.timeliness);
+        let told = |at: Option<Timestamp>, said: fn(&jiff::tz::TimeZone, Timestamp) -> Both| {
+            at.map_or_else(|| Both::same(""), |at| said(zone, at))
         };
-        let (time_es, time_en) = timeliness(owed.timeliness);
-        let answer = owed.answer_due_at.map_or_else(|| Both::same(""), |at| words::due(zone, at));
-        let text = match owed.state {
-            ObligationState::NotOpen => sent(": el período no ha terminado.", ": the period has not ended."),
-            ObligationState::Open => sent(" y el plazo está abierto.", " and the time for it runs."),
-            ObligationState::Overdue => sent(" y está vencido.", " and it is overdue."),
-            ObligationState::Submitted => sent(
-                &format!(", {time_es}; espera revisión."),
-                &format!(", {time_en}; it waits for review."),
-            ),
-            ObligationState::Validated => sent(
-                &format!(", {time_es}, y fue validado."),
-                &format!(", {time_en}, and was validated."),
-            ),
-            ObligationState::Returned => sent(
-                &format!(" y se devolvió con observaciones; la respuesta vence {}.", answer.es),
-                &format!(" and was returned with observations; the answer is due {}.", answer.en),
-            ),
-            ObligationState::ReturnedOverdue => sent(
-                &format!(" y se devolvió con observaciones; la respuesta vencía {} y no llegó.", answer.es),
-                &format!(
-                    " and was returned with observations; the answer was due {} and did not come.",
-                    answer.en
-                ),
-            ),
-            ObligationState::Waived => Both::new("Fue dispensado: no se debe.", "It was waived: it is not owed."),
-        };
+        let parts = [
+            ("received", told(owed.received_at, words::at)),
+            ("version", Both::same(owed.version.unwrap_or(0).to_string())),
+            ("time", Both::new(es, en)),
+            ("answer", told(owed.answer_due_at, words::due)),
+        ];
         let observed = owed.received_at.map(|at| at.to_string()).unwrap_or_default();
         let required = owed.answer_due_at.unwrap_or(owed.due_at);
         let state = crate::answers::obligation_state(owed.state);
-        step(&format!("OBLIGATION_{state}"), text)
+        step(&format!("OBLIGATION_{state}"), &parts)
             .values(&observed, &required)
             .at(&owed.facts)
     }
-}
-
-/// A sentence about a report.
-fn said(report: Both, es: &str, en: &str) -> Both {
-    Both::new(format!("{} {es}.", report.es), format!("{} {en}.", report.en))
 }
 
 /// A role in words.

@@ -1,372 +1,426 @@
-//! All that compliance keeps of the journals, in memory: the facts that the rules judge by and, beside them, what only
-//! names, explains or accompanies a verdict. All of it is kept with its time, so that an answer as of an instant is the
-//! same for ever.
+//! All that compliance keeps of the journals, in memory: of each plan the projection that answers and, beside it, what
+//! only names, explains or accompanies a verdict. All of it is kept with its time, so that an answer as of an instant is
+//! the same for ever.
+//!
+//! A question is put to a [`Snapshot`], which shares with the memory what has not changed since. So no question, however
+//! long it takes, holds up the entries that come in, nor they it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use prost::Message;
 use vigia_platform::{
     Area, Error,
-    facts::{EVIDENCE_FOLLOWS_WITHIN, EvidenceNamed, PlanFacts, SharedFacts, obligation_name},
+    facts::{self, Assigned, Fact, PlanFacts},
     instant,
 };
 use vigia_proto::{
-    assignments::{InstitutionSaved, TerritorySaved},
+    assignments::{ContactPoint, InstitutionSaved, TerritorySaved},
     journal::Entry,
-    plans::{self as p, PlanDefinition},
-    reporting::{ReportReviewed, ReportSubmitted},
+    plans::PlanDefinition,
 };
-use vigia_rules::{ActionId, AssignmentId, IndicatorId, InstitutionId, Period, TerritoryCode};
+use vigia_rules::{AssignmentId, Extension};
+
+use crate::{
+    aside::{Aside, At, OwnReview, Told},
+    current::Currents,
+    projection::{Instants, Projection, StoredCourse, StoredTable},
+    view::View,
+};
 
 /// What compliance remembers. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memory {
-    facts: SharedFacts,
-    beside: Arc<RwLock<Beside>>,
+pub struct Memory {
+    state: Arc<RwLock<State>>,
+    aside: Aside,
+    pub(crate) currents: Currents,
 }
 
-/// What stands beside the facts.
 #[derive(Debug, Default)]
-struct Beside {
-    /// Names of institutions and territories, by resource name, as they were from when on.
-    names: HashMap<String, Vec<(Timestamp, String)>>,
-    /// For each journal the last position at each instant.
-    positions: BTreeMap<Area, Vec<(Timestamp, i64)>>,
-    contents: HashMap<String, Contents>,
-    /// By plan: reviews by somebody who acts for the very institution that owes the report.
-    own_reviews: HashMap<String, OwnReviews>,
+struct State {
+    plans: HashMap<String, Arc<PlanMemory>>,
+    names: Arc<Names>,
+    /// Of plans, assignments and reporting.
+    journals: [Arc<Instants>; 3],
+    /// The hash of the last entry of reporting.
+    leaf_hash: Vec<u8>,
 }
 
-type OwnReviews = HashMap<(AssignmentId, Period), Vec<OwnReview>>;
+/// The journals that are followed, in the order in which positions name them.
+const FOLLOWED: [Area; 3] = [Area::Plans, Area::Assignments, Area::Reporting];
+const REPORTING: usize = 2;
 
-/// A review of the reviewer's own institution.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OwnReview {
-    recorded_at: Timestamp,
-    /// Where it stands.
-    pub(crate) position: i64,
-    version: u32,
+/// Names of institutions and territories, by resource name, as they were from when on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    of: HashMap<String, Vec<(Timestamp, String)>>,
+    /// How institutions are reached.
+    contacts: HashMap<String, Vec<(Timestamp, Contact)>>,
+    changes: u64,
 }
 
-type Contents = HashMap<(AssignmentId, Period), Vec<Content>>;
+/// How an institution is reached.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contact {
+    /// The body that it hangs on, as resource name; empty if unknown.
+    pub(crate) parent: String,
+    /// Its offices that are told.
+    pub(crate) focal_points: Vec<ContactPoint>,
+}
 
-/// What a submission brought that no verdict depends on.
+impl Contact {
+    /// The offices that have an address, each with it.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&str, &str)> {
+        let reached = self.focal_points.iter().filter(|point| !point.email.is_empty());
+        reached.map(|point| (point.office.as_str(), point.email.as_str()))
+    }
+}
+
+impl Names {
+    /// A name as it was as of t.
+    pub(crate) fn at(&self, resource: &str, t: Timestamp) -> Option<&str> {
+        let names = self.of.get(resource)?;
+        let by_then = names.partition_point(|(from, _)| *from <= t);
+        by_then.checked_sub(1).map(|last| names[last].1.as_str())
+    }
+
+    /// How an institution was reached as of t, and since when; none where nobody had heard of it.
+    pub(crate) fn contact(&self, institution: &str, t: Timestamp) -> Option<(Timestamp, &Contact)> {
+        let contacts = self.contacts.get(institution)?;
+        let by_then = contacts.partition_point(|(from, _)| *from <= t);
+        by_then.checked_sub(1).map(|last| (contacts[last].0, &contacts[last].1))
+    }
+}
+
+/// One plan. Copies share what neither of them has changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PlanMemory {
+    /// Its versions, with their texts; nothing of who does what.
+    texts: Arc<PlanFacts>,
+    indicative: Arc<HashSet<AssignmentId>>,
+    pub(crate) projection: Projection,
+    /// How many entries it has taken in.
+    changes: u64,
+}
+
+/// A plan, and what it takes to answer about it, as they are at a moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Content {
-    recorded_at: Timestamp,
-    /// Where it stands.
-    pub(crate) position: i64,
-    /// Which version of the report.
-    pub(crate) version: u32,
-    /// Whether it states values or milestones.
-    pub(crate) claims: bool,
-    /// The indicators that it states a value for, each with the dimensions that the value is broken down by.
-    pub(crate) broken_down: Vec<(IndicatorId, Vec<String>)>,
+pub(crate) struct Snapshot {
+    pub(crate) plan: Arc<PlanMemory>,
+    pub(crate) names: Arc<Names>,
+    pub(crate) journal: Arc<Instants>,
+    pub(crate) aside: Aside,
+    /// The time of the last entry that was taken in of any journal.
+    pub(crate) newest: Timestamp,
+}
+
+/// Tells states of a plan, and of the names that it is answered with, apart.
+pub(crate) type Changes = (u64, u64);
+
+impl Snapshot {
+    pub(crate) fn changes(&self) -> Changes {
+        (self.plan.changes, self.names.changes)
+    }
+}
+
+impl PlanMemory {
+    /// The plan with its texts as it was as of t; none as long as it was a draft.
+    pub(crate) fn definition_at(&self, t: Timestamp) -> Option<&PlanDefinition> {
+        self.texts.definition_at(t)
+    }
+
+    /// Whether an assignment is only indicative: it does not bind.
+    pub(crate) fn is_indicative(&self, assignment: &AssignmentId) -> bool {
+        self.indicative.contains(assignment)
+    }
+
+    fn take(&mut self, plan: &str, journal: &Instants, at: vigia_rules::Entry, fact: Fact) -> Result<(), Error> {
+        self.changes += 1;
+        let projection = &mut self.projection;
+        let note = |indicative: &mut Arc<HashSet<AssignmentId>>, made: &Assigned| {
+            if made.indicative {
+                Arc::make_mut(indicative).insert(made.assignment.id.clone());
+            }
+        };
+        match fact {
+            Fact::Revised(_) => {
+                let texts = Arc::make_mut(&mut self.texts);
+                texts.take(plan, at, fact)?;
+                projection.plan_versions(journal, texts.facts.versions.clone());
+            }
+            Fact::Proposed(made) => {
+                note(&mut self.indicative, &made);
+                projection.assignment_proposed(at, made.assignment);
+            }
+            Fact::Accepted(id) => projection.assignment_accepted(at, &id),
+            Fact::Contested(id) => projection.assignment_contested(at, &id),
+            Fact::Resolved(id, resolution) => projection.assignment_resolved(at, &id, resolution),
+            Fact::Ended(id, last_day) => projection.assignment_ended(at, &id, last_day),
+            Fact::HandedOver(from, to) => {
+                note(&mut self.indicative, &to);
+                projection.assignment_handed_over(at, &from, to.assignment);
+            }
+            Fact::Submitted(submission) => projection.report_submitted(journal, at, submission),
+            Fact::Reviewed {
+                assignment,
+                period,
+                version,
+                decision,
+                ..
+            } => projection.report_reviewed(journal, at, &assignment, period, version, decision),
+            Fact::Extended(extension) => projection.extension_granted(at, extension),
+            Fact::Waived(id, period) => projection.obligation_waived(journal, at, &id, period),
+        }
+        Ok(())
+    }
 }
 
 impl Memory {
-    /// Takes in an entry of a followed journal.
-    pub(crate) fn take(&self, area: Area, entry: &Entry) -> Result<(), Error> {
-        self.facts.take(area, entry)?;
+    /// Takes in an entry of a followed journal. One that can't be read is refused: to go on without it would be a lie.
+    pub fn take(&self, area: Area, entry: &Entry) -> Result<(), Error> {
+        let Some(journal) = FOLLOWED.iter().position(|followed| *followed == area) else {
+            return Ok(());
+        };
+        let read = facts::read(area, entry)?;
+        let named = named(entry)?;
         let time = entry.time.as_ref().and_then(instant).unwrap_or(Timestamp::MIN);
-        let mut beside = self.beside.write().unwrap_or_else(PoisonError::into_inner);
-        let positions = beside.positions.entry(area).or_default();
-        match positions.last_mut() {
-            Some((last, position)) if *last == time => *position = entry.position,
-            _ => positions.push((time, entry.position)),
-        }
-        let event = entry.event.as_slice();
-        match entry.event_type.as_str() {
-            "vigia.assignments.v1.InstitutionSaved" => {
-                let saved = InstitutionSaved::decode(event)?.institution.unwrap_or_default();
-                beside.names.entry(saved.name).or_default().push((time, saved.name_es));
+        let position = u64::try_from(entry.position).map_err(|cause| Error::internal(&cause))?;
+        let at = At::of(position, time)?;
+        match &read {
+            Some((_, _, Fact::Submitted(submission))) => self.aside.submitted(at, submission),
+            Some((
+                plan,
+                _,
+                Fact::Reviewed {
+                    assignment,
+                    period,
+                    version,
+                    own_institution: true,
+                    ..
+                },
+            )) => {
+                let review = OwnReview { at, version: *version };
+                self.aside.own_review(plan, assignment, *period, review);
             }
-            "vigia.assignments.v1.TerritorySaved" => {
-                let saved = TerritorySaved::decode(event)?.territory.unwrap_or_default();
-                beside.names.entry(saved.name).or_default().push((time, saved.display_name));
-            }
-            "vigia.reporting.v1.ReportSubmitted" => {
-                let report = ReportSubmitted::decode(event)?.report.unwrap_or_default();
-                let (obligation, _) = report.name.split_once("/reports/").unwrap_or_default();
-                let plan = obligation.split('/').nth(1).unwrap_or_default().to_owned();
-                let content = Content {
-                    recorded_at: time,
-                    position: entry.position,
-                    version: u32::try_from(report.version).unwrap_or(0),
-                    claims: !report.values.is_empty() || !report.milestones.is_empty(),
-                    broken_down: broken_down(event)?,
-                };
-                let key = obligation_name(obligation)?;
-                beside.contents.entry(plan).or_default().entry(key).or_default().push(content);
-            }
-            "vigia.reporting.v1.ReportReviewed" => {
-                let review = ReportReviewed::decode(event)?.review.unwrap_or_default();
-                if review.own_institution {
-                    let (obligation, version) = review.report.split_once("/reports/").unwrap_or_default();
-                    let plan = obligation.split('/').nth(1).unwrap_or_default().to_owned();
-                    let own = OwnReview {
-                        recorded_at: time,
-                        position: entry.position,
-                        version: version.parse().unwrap_or(0),
-                    };
-                    let key = obligation_name(obligation)?;
-                    beside.own_reviews.entry(plan).or_default().entry(key).or_default().push(own);
-                }
-            }
+            None if entry.event_type == "vigia.reporting.v1.EvidenceStored" => self.aside.stored(entry, at),
             _ => {}
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        Arc::make_mut(&mut state.journals[journal])
+            .push(position, time)
+            .map_err(|cause| Error::internal(&cause))?;
+        if journal == REPORTING {
+            state.leaf_hash.clone_from(&entry.leaf_hash);
+        }
+        if let Some((resource, name, contact)) = named {
+            let names = Arc::make_mut(&mut state.names);
+            names.of.entry(resource.clone()).or_default().push((time, name));
+            if let Some(contact) = contact {
+                names.contacts.entry(resource).or_default().push((time, contact));
+            }
+            names.changes += 1;
+        }
+        if let Some((plan, at, fact)) = read {
+            let known = match state.plans.get_mut(plan) {
+                Some(known) => known,
+                None => state.plans.entry(plan.to_owned()).or_default(),
+            };
+            Arc::make_mut(known).take(plan, &state.journals[REPORTING], at, fact)?;
         }
         Ok(())
     }
 
     /// Positions of the journals as of an instant, such as `plans:12`: those of the last entries recorded by then.
     pub(crate) fn positions(&self, t: Timestamp) -> Vec<String> {
-        let beside = self.beside.read().unwrap_or_else(PoisonError::into_inner);
-        [Area::Plans, Area::Assignments, Area::Reporting]
-            .into_iter()
-            .map(|area| {
-                let marks = beside.positions.get(&area).map(Vec::as_slice).unwrap_or_default();
-                let by_then = marks.partition_point(|(time, _)| *time <= t);
-                let position = by_then.checked_sub(1).map_or(0, |last| marks[last].1);
-                format!("{area}:{position}")
-            })
-            .collect()
+        let state = self.read();
+        let positions = FOLLOWED.iter().zip(&state.journals);
+        positions.map(|(area, journal)| format!("{area}:{}", journal.up_to(t))).collect()
+    }
+
+    /// The ids of all plans, in order.
+    pub(crate) fn plans(&self) -> Vec<String> {
+        let mut plans: Vec<_> = self.read().plans.keys().cloned().collect();
+        plans.sort_unstable();
+        plans
+    }
+
+    /// How an institution is reached now.
+    pub(crate) fn contact(&self, institution: &str) -> Contact {
+        let names = self.read().names.clone();
+        let last = names.contacts.get(institution).and_then(|contacts| contacts.last());
+        last.map(|(_, contact)| contact.clone()).unwrap_or_default()
+    }
+
+    /// Whether an institution or a territory of that name was ever recorded.
+    pub(crate) fn knows(&self, resource: &str) -> bool {
+        self.read().names.of.contains_key(resource)
+    }
+
+    /// A plan as it is now, with nothing left to be settled.
+    pub(crate) fn snapshot(&self, plan: &str) -> Option<Snapshot> {
+        let state = self.read();
+        let known = state.plans.get(plan)?;
+        if known.projection.is_settled() {
+            return Some(state.snapshot(known, &self.aside));
+        }
+        drop(state);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let journal = state.journals[REPORTING].clone();
+        Arc::make_mut(state.plans.get_mut(plan)?).projection.settle(&journal);
+        state.plans.get(plan).map(|known| state.snapshot(known, &self.aside))
+    }
+
+    /// A plan's projection as it is now, and the journal whose positions it holds.
+    #[must_use]
+    pub fn projection(&self, plan: &str) -> Option<(Projection, Arc<Instants>)> {
+        let Snapshot { plan, journal, .. } = self.snapshot(plan)?;
+        Some((plan.projection.clone(), journal))
+    }
+
+    /// What tells the state of a plan from others.
+    pub(crate) fn changes(&self, plan: &str) -> Option<Changes> {
+        let state = self.read();
+        state.plans.get(plan).map(|known| (known.changes, state.names.changes))
     }
 
     /// Asks something of a plan as it was as of t. A draft, and a plan that does not exist, are not found.
     pub(crate) fn ask<T>(&self, plan: &str, t: Timestamp, question: impl FnOnce(&View<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let not_found = || Error::not_found(format!("plans/{plan}"));
-        let asked = |facts: &PlanFacts| {
-            let definition = facts.definition_at(t).ok_or_else(not_found)?;
-            let beside = self.beside.read().unwrap_or_else(PoisonError::into_inner);
-            let zone = definition.plan.as_ref().and_then(|plan| TimeZone::get(&plan.time_zone).ok());
-            question(&View {
-                plan,
-                t,
-                facts,
-                definition,
-                zone: zone.unwrap_or(TimeZone::UTC),
-                names: &beside.names,
-                contents: beside.contents.get(plan),
-                own_reviews: beside.own_reviews.get(plan),
-                stored: &self.facts,
-            })
-        };
-        self.facts.with_plan(plan, asked).unwrap_or_else(|| Err(not_found()))
-    }
-}
-
-/// Of a `ReportSubmitted` what the rules do not need: the dimensions by which each value is broken down. Read by field
-/// numbers, so that an entry tells them also to a service whose contract is older than the report.
-mod breakdowns {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Submitted {
-        #[prost(message, optional, tag = "1")]
-        pub(super) report: Option<Report>,
+        let snapshot = self.snapshot(plan);
+        let view = snapshot.as_ref().and_then(|snapshot| View::of(plan, snapshot, t));
+        question(&view.ok_or_else(|| Error::not_found(format!("plans/{plan}")))?)
     }
 
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Report {
-        #[prost(message, repeated, tag = "5")]
-        pub(super) values: Vec<Value>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Value {
-        #[prost(string, tag = "1")]
-        pub(super) indicator: String,
-        #[prost(message, repeated, tag = "4")]
-        pub(super) breakdowns: Vec<Breakdown>,
-    }
-
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Breakdown {
-        #[prost(string, tag = "1")]
-        pub(super) dimension: String,
-    }
-}
-
-/// The dimensions by which each value of a submission is broken down.
-fn broken_down(event: &[u8]) -> Result<Vec<(IndicatorId, Vec<String>)>, Error> {
-    let values = breakdowns::Submitted::decode(event)?.report.unwrap_or_default().values;
-    let told = values.into_iter().map(|value| {
-        let dimensions = value.breakdowns.into_iter().map(|breakdown| breakdown.dimension);
-        (value.indicator.as_str().into(), dimensions.collect())
-    });
-    Ok(told.collect())
-}
-
-/// A plan as it was as of an instant, with all that it takes to name things.
-pub(crate) struct View<'m> {
-    /// Its id.
-    pub(crate) plan: &'m str,
-    /// The instant.
-    pub(crate) t: Timestamp,
-    /// What the rules judge by; later facts are among them, and are passed over by whoever asks as of t.
-    pub(crate) facts: &'m PlanFacts,
-    /// The plan with its texts, as it was.
-    pub(crate) definition: &'m PlanDefinition,
-    /// Where its days end.
-    pub(crate) zone: TimeZone,
-    names: &'m HashMap<String, Vec<(Timestamp, String)>>,
-    contents: Option<&'m Contents>,
-    own_reviews: Option<&'m OwnReviews>,
-    /// Knows which evidence is stored.
-    stored: &'m SharedFacts,
-}
-
-impl<'m> View<'m> {
-    /// The same plan as of another, earlier instant; none where it was a draft then.
-    pub(crate) fn at(&self, t: Timestamp) -> Option<Self> {
-        Some(Self {
-            t,
-            definition: self.facts.definition_at(t)?,
-            zone: self.zone.clone(),
-            ..*self
-        })
-    }
-
-    /// The action of that id.
-    pub(crate) fn action(&self, id: &ActionId) -> Option<&'m p::Action> {
-        let name = format!("plans/{}/actions/{id}", self.plan);
-        self.definition.actions.iter().find(|action| action.name == name)
-    }
-
-    /// What an action is to do, in Spanish; its id where the plan does not have it.
-    pub(crate) fn action_title(&self, id: &ActionId) -> String {
-        self.action(id).map_or_else(|| id.to_string(), |action| action.text_es.clone())
-    }
-
-    /// The indicator of an action, by its code.
-    pub(crate) fn indicator(&self, action: &ActionId, code: &IndicatorId) -> Option<&'m p::Indicator> {
-        let above = format!("plans/{}/actions/{action}/indicators/", self.plan);
-        let mut indicators = self.definition.indicators.iter();
-        indicators.find(|indicator| indicator.code == code.as_str() && indicator.name.starts_with(&above))
-    }
-
-    /// The official name of a resource, as it was; its last part where it has none.
-    pub(crate) fn name_of(&self, resource: &str) -> String {
-        let names = self.names.get(resource).map(Vec::as_slice).unwrap_or_default();
-        let by_then = names.partition_point(|(from, _)| *from <= self.t);
-        let last = by_then.checked_sub(1).map(|last| names[last].1.clone());
-        last.unwrap_or_else(|| resource.rsplit('/').next().unwrap_or_default().to_owned())
-    }
-
-    /// An institution's name.
-    pub(crate) fn institution(&self, id: &InstitutionId) -> String {
-        self.name_of(&format!("institutions/{id}"))
-    }
-
-    /// A territory's name.
-    pub(crate) fn territory(&self, code: &TerritoryCode) -> String {
-        self.name_of(&format!("territories/{code}"))
-    }
-
-    /// Who holds an assignment, with its territory where it has one.
-    pub(crate) fn who(&self, assignment: &AssignmentId) -> String {
-        let Some(made) = self.facts.facts.assignment(assignment) else {
-            return assignment.to_string();
-        };
-        let institution = self.institution(&made.institution);
-        match &made.territory {
-            Some(territory) => format!("{institution} ({})", self.territory(territory)),
-            None => institution,
+    /// What is to be stored, as it is now.
+    pub(crate) fn stored(&self) -> Stored {
+        let state = self.read();
+        let journal = state.journals[REPORTING].clone();
+        Stored {
+            plans: state.plans.clone(),
+            aside: self.aside.until(journal.len()),
+            journal,
+            others: [state.journals[0].len(), state.journals[1].len()],
+            leaf_hash: state.leaf_hash.clone(),
         }
     }
 
-    /// What was sent for an obligation by then, in order.
-    pub(crate) fn contents(&self, assignment: &AssignmentId, period: Period) -> &'m [Content] {
-        let key = (assignment.clone(), period);
-        let all = self
-            .contents
-            .and_then(|contents| contents.get(&key))
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        &all[..all.partition_point(|content| content.recorded_at <= self.t)]
+    /// Begins to fill a memory that has nothing of reporting yet; nobody asks it meanwhile.
+    pub(crate) fn restoring<'m>(&'m self, journal: &'m mut Instants) -> Restoring<'m> {
+        Restoring {
+            state: self.state.write().unwrap_or_else(PoisonError::into_inner),
+            aside: &self.aside,
+            journal,
+            told: Told::default(),
+        }
     }
 
-    /// The evidence that a submission names and whose bytes did not come in time: by then nobody who answers for the
-    /// report has stored them, and the time in which they may follow has passed.
-    pub(crate) fn never_came(&self, content: &Content) -> Vec<&'m EvidenceNamed> {
-        let named = self.evidence_of(content);
-        named
-            .iter()
-            .filter(|named| self.t.duration_since(named.received_at) >= EVIDENCE_FOLLOWS_WITHIN && !self.is_stored(named))
-            .collect()
-    }
-
-    /// Whether a submission shows anything: evidence that is here, or may still come.
-    pub(crate) fn shows(&self, content: &Content) -> bool {
-        self.evidence_of(content).len() > self.never_came(content).len()
-    }
-
-    fn evidence_of(&self, content: &Content) -> &'m [EvidenceNamed] {
-        self.facts.evidence_named_at(u64::try_from(content.position).unwrap_or(u64::MAX))
-    }
-
-    fn is_stored(&self, named: &EvidenceNamed) -> bool {
-        let line = self.facts.facts.line_from(&named.assignment, self.t);
-        line.iter().any(|answers| {
-            let stored = self
-                .stored
-                .evidence_stored(&named.evidence, &format!("institutions/{}", answers.institution));
-            stored.is_some_and(|stored| stored.recorded_at <= self.t)
-        })
-    }
-
-    /// The reviews of a version, by then, by somebody who acts for the institution that owes it.
-    pub(crate) fn own_reviews(&self, assignment: &AssignmentId, period: Period, version: u32) -> Vec<&'m OwnReview> {
-        let key = (assignment.clone(), period);
-        let all = self.own_reviews.and_then(|reviews| reviews.get(&key)).into_iter().flatten();
-        all.filter(|review| review.version == version && review.recorded_at <= self.t)
-            .collect()
-    }
-
-    /// What was sent on an action by then, by anyone.
-    pub(crate) fn contents_on(&self, action: &ActionId) -> Vec<&'m Content> {
-        let Some(contents) = self.contents else { return Vec::new() };
-        let on_it = contents.iter().filter(|((assignment, _), _)| {
-            let made = self.facts.facts.assignment(assignment);
-            made.is_some_and(|made| made.action == *action)
-        });
-        let mut sent: Vec<_> = on_it
-            .flat_map(|(_, contents)| contents.iter().filter(|content| content.recorded_at <= self.t))
-            .collect();
-        sent.sort_by_key(|content| content.position);
-        sent
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// All that the journal of reporting brought, at a moment.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    plans: HashMap<String, Arc<PlanMemory>>,
+    pub(crate) aside: Told,
+    pub(crate) journal: Arc<Instants>,
+    /// How far the journals of plans and assignments were followed.
+    pub(crate) others: [u32; 2],
+    /// The hash of the last entry.
+    pub(crate) leaf_hash: Vec<u8>,
+}
 
-    #[test]
-    fn the_dimensions_of_each_value_are_read() {
-        let value = |indicator: &str, dimensions: &[&str]| breakdowns::Value {
-            indicator: indicator.into(),
-            breakdowns: dimensions
-                .iter()
-                .map(|dimension| breakdowns::Breakdown {
-                    dimension: (*dimension).into(),
-                })
-                .collect(),
-        };
-        let report = breakdowns::Report {
-            values: vec![value("I1", &["province", "age"]), value("I2", &[])],
-        };
-        let event = breakdowns::Submitted { report: Some(report) }.encode_to_vec();
-        let read = broken_down(&event).expect("readable");
-        assert_eq!(
-            read,
-            [
-                ("I1".into(), vec!["province".to_owned(), "age".to_owned()]),
-                ("I2".into(), Vec::new())
-            ]
-        );
-        assert!(broken_down(&[0xff]).is_err());
+impl Stored {
+    /// The last entry.
+    pub(crate) fn position(&self) -> u32 {
+        self.journal.len()
     }
+
+    pub(crate) fn plans(&self) -> impl Iterator<Item = (&str, &Projection)> {
+        self.plans.iter().map(|(id, plan)| (id.as_str(), &plan.projection))
+    }
+}
+
+/// A memory that is being filled from the store, and the journal that it is filled from.
+pub(crate) struct Restoring<'m> {
+    state: RwLockWriteGuard<'m, State>,
+    aside: &'m Aside,
+    pub(crate) journal: &'m mut Instants,
+    pub(crate) told: Told,
+}
+
+impl Restoring<'_> {
+    /// Whether a table fits to what is known of a plan.
+    pub(crate) fn fits(&self, plan: &str, table: &StoredTable) -> bool {
+        let known = self.state.plans.get(plan);
+        known.is_some_and(|known| known.projection.fits(self.journal, table))
+    }
+
+    fn projection(&mut self, plan: &str) -> (&mut Projection, &Instants) {
+        let known = self.state.plans.entry(plan.to_owned()).or_default();
+        let known = Arc::make_mut(known);
+        known.changes += 1;
+        (&mut known.projection, self.journal)
+    }
+
+    pub(crate) fn table(&mut self, plan: &str, table: &StoredTable) {
+        let (projection, journal) = self.projection(plan);
+        projection.restore_table(journal, table);
+    }
+
+    pub(crate) fn course(&mut self, plan: &str, course: StoredCourse) {
+        let (projection, journal) = self.projection(plan);
+        projection.restore_course(journal, course);
+    }
+
+    pub(crate) fn extension(&mut self, plan: &str, position: u32, extension: Extension) {
+        let (projection, journal) = self.projection(plan);
+        projection.restore_extension(journal, position, extension);
+    }
+
+    /// All was taken in, up to the entry of this hash; returns its time, if there is one.
+    pub(crate) fn done(mut self, leaf_hash: &[u8]) -> Option<Timestamp> {
+        let time = (!self.journal.is_empty()).then(|| self.journal.at(self.journal.len()));
+        self.state.journals[REPORTING] = Arc::new(std::mem::take(self.journal));
+        leaf_hash.clone_into(&mut self.state.leaf_hash);
+        self.aside.restore(std::mem::take(&mut self.told));
+        time
+    }
+}
+
+impl State {
+    fn snapshot(&self, plan: &Arc<PlanMemory>, aside: &Aside) -> Snapshot {
+        let last = |journal: &Arc<Instants>| (!journal.is_empty()).then(|| journal.at(journal.len()));
+        Snapshot {
+            plan: plan.clone(),
+            names: self.names.clone(),
+            journal: self.journals[REPORTING].clone(),
+            aside: aside.clone(),
+            newest: self.journals.iter().filter_map(last).max().unwrap_or(Timestamp::MIN),
+        }
+    }
+}
+
+/// The name that an entry gives to an institution or a territory, and how the institution is reached.
+fn named(entry: &Entry) -> Result<Option<(String, String, Option<Contact>)>, Error> {
+    let event = entry.event.as_slice();
+    Ok(match entry.event_type.as_str() {
+        "vigia.assignments.v1.InstitutionSaved" => {
+            let saved = InstitutionSaved::decode(event)?.institution.unwrap_or_default();
+            let contact = Contact {
+                parent: saved.parent,
+                focal_points: saved.focal_points,
+            };
+            Some((saved.name, saved.name_es, Some(contact)))
+        }
+        "vigia.assignments.v1.TerritorySaved" => {
+            let saved = TerritorySaved::decode(event)?.territory.unwrap_or_default();
+            Some((saved.name, saved.display_name, None))
+        }
+        _ => None,
+    })
 }

@@ -3,17 +3,22 @@
 //! ever.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
 use jiff::Timestamp;
 use prost::Message;
+use uuid::Uuid;
 use vigia_platform::{Error, Kit, instant};
 use vigia_proto::{
-    compliance::{Mute, ObligationMuted},
+    compliance::{
+        Acknowledgement, AlertAcknowledged, DeliveryAttempted, DeliveryFixed, DeliveryState, Mute, NoticesDecided, ObligationMuted,
+    },
     journal::Entry,
 };
+
+use crate::voices::Voices;
 
 /// What compliance has recorded. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +29,16 @@ pub(crate) struct Record(Arc<RwLock<Recorded>>);
 struct Recorded {
     /// By obligation; none from when it was unmuted.
     mutes: HashMap<String, Vec<(Timestamp, Option<Mute>)>>,
+    /// By alert; the first counts.
+    acknowledgements: HashMap<String, (Timestamp, Acknowledgement)>,
+    /// The keys of all notices that were decided, as UUIDs: they are many.
+    notices: HashSet<Uuid>,
+    /// What each delivery that is under way tells, by its name: recipient, and the alerts with their notices' keys.
+    deliveries: HashMap<String, (String, Vec<(Uuid, String)>)>,
+    /// By alert: who has been told.
+    told: HashMap<String, Vec<(Timestamp, String)>>,
+    /// What people said.
+    voices: Voices,
 }
 
 impl Record {
@@ -54,15 +69,107 @@ impl Record {
             "vigia.compliance.v1.ObligationUnmuted" => {
                 recorded.mutes.entry(entry.resource.clone()).or_default().push((time, None));
             }
-            unknown => return Err(Error::internal(&format!("an event that nobody knows: {unknown}"))),
+            "vigia.compliance.v1.AlertAcknowledged" => {
+                let event = AlertAcknowledged::decode(entry.event.as_slice())?;
+                let said = event.acknowledgement.unwrap_or_default();
+                recorded.acknowledgements.entry(said.alert.clone()).or_insert((time, said));
+            }
+            "vigia.compliance.v1.NoticesDecided" => recorded.decided(NoticesDecided::decode(entry.event.as_slice())?),
+            "vigia.compliance.v1.DeliveryFixed" => recorded.fixed(DeliveryFixed::decode(entry.event.as_slice())?),
+            "vigia.compliance.v1.DeliveryAttempted" => {
+                let delivery = DeliveryAttempted::decode(entry.event.as_slice())?.delivery.unwrap_or_default();
+                if delivery.state() == DeliveryState::Sent {
+                    recorded.sent(time, &delivery.name);
+                }
+            }
+            "vigia.compliance.v1.DeliveryRequeued" => {}
+            unknown => {
+                if !recorded.voices.take(time, entry)? {
+                    return Err(Error::internal(&format!("an event that nobody knows: {unknown}")));
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Asks something of what people said.
+    pub(crate) fn voices<T>(&self, question: impl FnOnce(&Voices) -> T) -> T {
+        question(&self.0.read().unwrap_or_else(PoisonError::into_inner).voices)
     }
 
     /// How an obligation was muted as of t; none where its alerts were sent.
     pub(crate) fn mute(&self, obligation: &str, t: Timestamp) -> Option<Mute> {
         let recorded = self.0.read().unwrap_or_else(PoisonError::into_inner);
         last_by(recorded.mutes.get(obligation)?, t)?.clone()
+    }
+}
+
+impl Record {
+    /// Who had taken an alert up by t; none where nobody had.
+    pub(crate) fn acknowledgement(&self, alert: &str, t: Timestamp) -> Option<Acknowledgement> {
+        let recorded = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (_, said) = recorded.acknowledgements.get(alert).filter(|(time, _)| *time <= t)?;
+        Some(said.clone())
+    }
+
+    /// Who had been told of an alert by t, each once.
+    pub(crate) fn told(&self, alert: &str, t: Timestamp) -> Vec<String> {
+        let recorded = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let told = recorded.told.get(alert).map(Vec::as_slice).unwrap_or_default();
+        told.iter()
+            .filter(|(time, _)| *time <= t)
+            .map(|(_, recipient)| recipient.clone())
+            .collect()
+    }
+
+    /// Whether anything was ever decided or said about an alert.
+    pub(crate) fn knows(&self, alert: &str) -> bool {
+        let recorded = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        recorded.told.contains_key(alert) || recorded.acknowledgements.contains_key(alert)
+    }
+
+    /// Whether a notice was decided.
+    pub(crate) fn is_decided(&self, key: &Uuid) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).notices.contains(key)
+    }
+}
+
+impl Recorded {
+    fn decided(&mut self, event: NoticesDecided) {
+        let (_, notices) = self
+            .deliveries
+            .entry(event.delivery)
+            .or_insert_with(|| (event.recipient, Vec::new()));
+        for notice in event.notices {
+            // Keys were made by us: one that is none decides nothing.
+            let Ok(key) = Uuid::parse_str(&notice.key) else { continue };
+            self.notices.insert(key);
+            notices.push((key, notice.alert));
+        }
+    }
+
+    /// What was not needed any more may be decided anew.
+    fn fixed(&mut self, event: DeliveryFixed) {
+        let delivery = event.delivery.unwrap_or_default();
+        let dropped: HashSet<Uuid> = event.dropped.iter().filter_map(|key| Uuid::parse_str(key).ok()).collect();
+        self.notices.retain(|key| !dropped.contains(key));
+        if delivery.state() == DeliveryState::Dropped {
+            self.deliveries.remove(&delivery.name);
+        } else if let Some((_, notices)) = self.deliveries.get_mut(&delivery.name) {
+            notices.retain(|(key, _)| !dropped.contains(key));
+        }
+    }
+
+    fn sent(&mut self, time: Timestamp, delivery: &str) {
+        let Some((recipient, notices)) = self.deliveries.remove(delivery) else {
+            return;
+        };
+        for (_, alert) in notices {
+            let told = self.told.entry(alert).or_default();
+            if told.iter().all(|(_, other)| *other != recipient) {
+                told.push((time, recipient.clone()));
+            }
+        }
     }
 }
 

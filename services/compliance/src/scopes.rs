@@ -7,9 +7,9 @@ use vigia_proto::{
     compliance::{self as wire, ScopeKind},
     plans as p,
 };
-use vigia_rules::{ActionId, AssignmentId, Role, Scope, Slice, Verdicts};
+use vigia_rules::{ActionId, AssignmentId, InstitutionId, Role, Scope, Slice, TerritoryCode};
 
-use crate::{answers, memory::View};
+use crate::{answers, cards::Cards, view::View};
 
 /// The names that a scope may have.
 pub(crate) const PATTERN: &str = "plans/{plan}[/components/{c}[/institutions/{i}] | /kinds/{k} | /forces/{f} | /fundings/{s} | \
@@ -135,7 +135,7 @@ impl Named {
             }
             About::Force(force) => {
                 let indicative = FORCES.iter().any(|(id, _, indicative)| id == force && *indicative);
-                Slice::Assignments(assignments(view, |id| view.facts.is_indicative(id) == indicative))
+                Slice::Assignments(assignments(view, |id| view.is_indicative(id) == indicative))
             }
             About::Funding(source) => actions(&|action| is_funded_by(action, source)),
             About::Commitment(code) => actions(&|action| action.commitments.iter().any(|other| serves(other, code))),
@@ -178,8 +178,8 @@ impl Named {
     }
 
     /// Its scorecard.
-    pub(crate) fn scorecard(&self, view: &View<'_>, all: &Verdicts<'_>) -> Result<wire::Scorecard, Error> {
-        let card = all.slice(&self.slice(view)?);
+    pub(crate) fn scorecard(&self, view: &View<'_>, cards: &Cards<'_>) -> Result<wire::Scorecard, Error> {
+        let card = cards.slice(&self.slice(view)?);
         Ok(answers::scorecard(self.name.clone(), self.title(view), &card))
     }
 
@@ -189,16 +189,22 @@ impl Named {
         let mut institutions = BTreeSet::new();
         let mut territories = BTreeSet::new();
         let mut crossed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for standing in view.facts.facts.standings(view.t) {
-            let made = standing.assignment;
-            institutions.insert(made.institution.to_string());
-            if let Some(code) = &made.territory {
-                territories.insert(code.to_string());
+        let mut on: BTreeMap<&ActionId, BTreeSet<&InstitutionId>> = BTreeMap::new();
+        for (action, institution, territory) in view.held_by() {
+            institutions.insert(institution.as_str());
+            if let Some(code) = territory.map(TerritoryCode::as_str) {
+                territories.insert(code);
                 // A canton's code begins with its province's.
-                territories.extend(code.as_str().get(..2).map(str::to_owned));
+                territories.extend(code.get(..2));
             }
-            for component in above(view, &made.action) {
-                crossed.entry(component).or_default().insert(made.institution.to_string());
+            on.entry(action).or_default().insert(institution);
+        }
+        if kinds.contains(&ScopeKind::InstitutionInComponent) {
+            for (action, institutions) in &on {
+                for component in above(view, action) {
+                    let here = crossed.entry(component).or_default();
+                    here.extend(institutions.iter().map(ToString::to_string));
+                }
             }
         }
         let one = |below: String, about: About| Self::of(view, &below, about);
@@ -210,8 +216,12 @@ impl Named {
                 ScopeKind::Component => {
                     scopes.extend(components().map(|id| one(format!("/components/{id}"), About::Component(id.to_owned()))));
                 }
-                ScopeKind::Institution => scopes.extend(institutions.iter().map(|id| one(String::new(), About::Institution(id.clone())))),
-                ScopeKind::Territory => scopes.extend(territories.iter().map(|id| one(String::new(), About::Territory(id.clone())))),
+                ScopeKind::Institution => scopes.extend(
+                    institutions
+                        .iter()
+                        .map(|id| one(String::new(), About::Institution((*id).to_owned()))),
+                ),
+                ScopeKind::Territory => scopes.extend(territories.iter().map(|id| one(String::new(), About::Territory((*id).to_owned())))),
                 ScopeKind::Kind => scopes.extend(KINDS.map(|(id, ..)| one(format!("/kinds/{id}"), About::Kind(id.to_owned())))),
                 ScopeKind::Force => scopes.extend(FORCES.map(|(id, ..)| one(format!("/forces/{id}"), About::Force(id.to_owned())))),
                 ScopeKind::Funding => {
@@ -247,7 +257,7 @@ fn id_of(name: &str) -> ActionId {
 }
 
 fn assignments(view: &View<'_>, holds: impl Fn(&AssignmentId) -> bool) -> BTreeSet<AssignmentId> {
-    let made = view.facts.facts.standings(view.t).map(|standing| standing.assignment.id.clone());
+    let made = view.frame().standings(view.t).map(|standing| standing.assignment.id.clone());
     made.filter(|id| holds(id)).collect()
 }
 

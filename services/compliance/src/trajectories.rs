@@ -4,17 +4,16 @@ use jiff::{Timestamp, civil::Date};
 use vigia_platform::{Error, timestamp};
 use vigia_proto::compliance::{self as wire, GetTrajectoryResponse, IndexPoint, IndicatorPoint, IndicatorTrajectory};
 use vigia_rules::{
-    ActionId, Exact, Index, Period, TrajectoryPoint, Window, action, forecast,
+    ActionId, Exact, Period, TrajectoryPoint, Window, action, forecast,
     plan::{Indicator, remaining_targets},
     trajectory,
 };
 
 use crate::{
     answers::{reading, state},
-    compliance_service::verdicts,
     explain::{Named as NamedAction, at_least_or_most},
-    memory::View,
     scopes::Named,
+    view::View,
     words::{self, Both},
 };
 
@@ -23,8 +22,8 @@ const POINTS_MAX: usize = 400;
 
 /// When the index is looked at: whenever a period's reports were due by the calendar, and at last the instant asked for.
 fn instants(view: &View<'_>) -> Result<Vec<(Timestamp, Option<Period>)>, Error> {
-    let all = verdicts(view)?;
-    let due = all.periods().filter(|(_, due_at)| *due_at < view.t);
+    let periods = view.ask_cards(|cards| Ok(cards.periods()))?;
+    let due = periods.into_iter().filter(|(_, due_at)| *due_at < view.t);
     let mut instants: Vec<_> = due.map(|(period, due_at)| (due_at, Some(period))).collect();
     instants.sort_by_key(|(at, _)| *at);
     instants.push((view.t, None));
@@ -36,7 +35,8 @@ pub(crate) fn of_scope(view: &View<'_>, named: &Named) -> Result<GetTrajectoryRe
     named.slice(view)?;
     let point = |(t, period): (Timestamp, Option<Period>)| {
         let view = view.at(t)?;
-        let index = Index::of(&verdicts(&view).ok()?.parts(&named.slice(&view).ok()?));
+        let slice = named.slice(&view).ok()?;
+        let index = view.ask_cards(|cards| Ok(cards.index(&slice))).ok()?;
         Some(IndexPoint {
             strict: reading(index.strict),
             observed: reading(index.observed),
@@ -62,7 +62,7 @@ fn at(t: Timestamp, period: Option<Period>) -> IndexPoint {
 
 /// The trajectory of an action, with its indicators.
 pub(crate) fn of_action(view: &View<'_>, id: &ActionId) -> Result<GetTrajectoryResponse, Error> {
-    let facts = &view.facts.facts;
+    let facts = &view.facts_on(id);
     let name = format!("plans/{}/actions/{id}", view.plan);
     action(facts, id, view.t).ok_or_else(|| Error::not_found(name))?;
     let point = |(t, period): (Timestamp, Option<Period>)| {
@@ -112,7 +112,7 @@ fn indicator(view: &View<'_>, action: &ActionId, points: &[TrajectoryPoint]) -> 
 /// The forecast, where the plan has a target to go to.
 fn where_to(view: &View<'_>, id: &ActionId, points: &[TrajectoryPoint]) -> Option<wire::Forecast> {
     let code = &points[0].indicator;
-    let (_, plan) = view.facts.facts.plan_versions().filter(|(from, _)| *from <= view.t).last()?;
+    let (_, plan) = view.frame().plan_versions().filter(|(from, _)| *from <= view.t).last()?;
     let action = plan.actions.iter().find(|action| action.id == *id)?;
     let indicator = action.indicators.iter().find(|indicator| indicator.id == *code)?;
     let today = view.zone.to_datetime(view.t).date();

@@ -12,6 +12,14 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    answers,
+    cards::Cards,
+    compliance_service::{basis, field_of, outdated_token, plan_of},
+    memory::Memory,
+    scopes,
+    view::View,
+};
 use futures::{Stream, future::select_all};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
@@ -20,14 +28,6 @@ use vigia_platform::{Caller, Error, Filter, Kit, Page, caller::scope_of, clock::
 use vigia_proto::{
     compliance::{Basis, ScopeKind, Scorecard, Verdict, WatchComplianceRequest, WatchComplianceResponse, WatchKind},
     error::Reason,
-};
-use vigia_rules::obligations;
-
-use crate::{
-    answers,
-    compliance_service::{basis, field_of, outdated_token, plan_of, verdicts},
-    memory::{Memory, View},
-    scopes,
 };
 
 /// Watches at once over all plans; each keeps a list of what it has sent.
@@ -226,27 +226,31 @@ struct Judged {
 /// All that can be watched of a plan as of t, and until when it stays as it is if nothing is recorded. Nothing where
 /// there is too much.
 fn judge(memory: &Memory, plan: &str, with_obligations: bool, t: Timestamp) -> (Option<Items>, Timestamp) {
-    let found = memory.ask(plan, t, |view| {
-        let all = verdicts(view)?;
-        Ok((items(view, &all, with_obligations)?, all.next_change()))
+    let found = memory.ask_cards(plan, t, |view, cards, _| {
+        Ok((items(view, cards, with_obligations)?, cards.next_change()))
     });
     // A plan that was there and is not: nothing of it is left.
     found.unwrap_or_else(|_| (Some(Items::new()), t))
 }
 
-fn items(view: &View<'_>, all: &vigia_rules::Verdicts<'_>, with_obligations: bool) -> Result<Option<Items>, Error> {
+fn items(view: &View<'_>, cards: &Cards<'_>, with_obligations: bool) -> Result<Option<Items>, Error> {
     let mut items = Items::new();
     let verdict = |verdict: Verdict| (verdict.name.clone(), Item::Verdict(Arc::new(verdict)));
-    items.extend(all.actions().map(|found| verdict(answers::action_in_short(view, found))));
+    items.extend(cards.actions().iter().map(|found| verdict(answers::action_in_short(view, found))));
     if with_obligations {
-        let owed = obligations(&view.facts.facts, view.t).take(WATCHED_MAX + 1);
+        let owed = view.obligations().take(WATCHED_MAX + 1);
         items.extend(owed.map(|found| verdict(answers::obligation_in_short(view, &found))));
     }
     for named in scopes::Named::all(view, &SCORECARDS.into()) {
-        let card = named.scorecard(view, all)?;
+        let card = named.scorecard(view, cards)?;
         items.insert(card.name.clone(), Item::Scorecard(Arc::new(card)));
     }
-    Ok((items.len() <= WATCHED_MAX).then_some(items))
+    Ok(within_limit(items))
+}
+
+/// None where there is more than can be watched.
+fn within_limit(items: Items) -> Option<Items> {
+    (items.len() <= WATCHED_MAX).then_some(items)
 }
 
 /// One watch.
@@ -397,11 +401,13 @@ fn too_many(what: &str, most: usize) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use vigia_platform::{Area, Clock, Db, Durability};
+
     use super::*;
 
     fn items(count: usize, state: &str) -> Items {
         let verdict = |n: usize| Verdict {
-            name: format!("v{n:05}"),
+            name: format!("v{n:06}"),
             obligation_state: state.into(),
             ..Verdict::default()
         };
@@ -409,6 +415,55 @@ mod tests {
         verdicts
             .map(|verdict| (verdict.name.clone(), Item::Verdict(Arc::new(verdict))))
             .collect()
+    }
+
+    #[test]
+    fn so_much_is_watched_and_no_more() {
+        assert!(within_limit(items(WATCHED_MAX, "OPEN")).is_some());
+        assert!(within_limit(items(WATCHED_MAX + 1, "OPEN")).is_none());
+    }
+
+    async fn watcher(receiver: watch::Receiver<Option<Snapshot>>) -> (tempfile::TempDir, Watcher) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let clock = Clock::simulated(Timestamp::UNIX_EPOCH);
+        let db = Db::open(Area::Compliance, directory.path(), Durability::Scratch, clock.clone()).await;
+        // Its token expired before all time.
+        let caller = Caller::vigia(&clock, "test");
+        let watcher = Watcher {
+            kit: Kit::new(db.expect("a database"), clock),
+            memory: Memory::default(),
+            token: Page::parse(&caller, 0, "", &[]).expect("no token"),
+            caller,
+            plan: "p".to_owned(),
+            kinds: BTreeSet::new(),
+            filter: Filter::parse("", &[]).expect("no filter"),
+            receiver,
+        };
+        (directory, watcher)
+    }
+
+    /// A watch that has nothing to tell ends when its caller's token expires, and says what to do.
+    #[tokio::test]
+    async fn a_watch_does_not_outlive_its_token() {
+        let (sender, receiver) = watch::channel(None);
+        let (_directory, mut watcher) = watcher(receiver).await;
+        let ended = tokio::time::timeout(Duration::from_secs(20), watcher.next(None)).await;
+        let refused = ended.expect("it ends by itself").expect_err("nothing came");
+        assert_eq!(refused.reason(), Reason::Unauthenticated);
+        drop(sender);
+        let refused = watcher.next(None).await.expect_err("nothing comes any more");
+        assert_eq!(refused.reason(), Reason::Unavailable);
+    }
+
+    /// Whoever watches what has grown beyond the limit is told so.
+    #[tokio::test]
+    async fn a_watch_of_too_much_is_refused() {
+        let t = Timestamp::UNIX_EPOCH;
+        let (_sender, receiver) = watch::channel(Some(Snapshot { t, items: None }));
+        let (_directory, mut watcher) = watcher(receiver).await;
+        let snapshot = watcher.next(None).await.expect("the state");
+        assert!(snapshot.items.is_none());
+        assert_eq!(too_many("verdicts", WATCHED_MAX).reason(), Reason::Overloaded);
     }
 
     #[test]

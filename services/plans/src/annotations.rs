@@ -25,6 +25,7 @@ pub(crate) const PLAN: Keys = Keys {
         "levels",
         "reporting",
         "compliance_policy",
+        "alert_policy",
         "legal_basis",
         "source",
         "verified",
@@ -32,7 +33,15 @@ pub(crate) const PLAN: Keys = Keys {
         "note",
         FILE,
     ],
-    nested: &["period", "levels", "reporting", "compliance_policy", "legal_basis", FILE],
+    nested: &[
+        "period",
+        "levels",
+        "reporting",
+        "compliance_policy",
+        "alert_policy",
+        "legal_basis",
+        FILE,
+    ],
 };
 pub(crate) const COMPONENT: Keys = Keys {
     known: &[

@@ -9,7 +9,7 @@ use jiff::civil::{Date, Time};
 use vigia_platform::{Faults, name, plan_changes::action_of};
 use vigia_proto::{
     plans::{
-        Action, Aggregation, BudgetLine, CompliancePolicy, Component, Direction, Frequency, Indicator, Plan, PlanDefinition,
+        Action, Aggregation, AlertPolicy, BudgetLine, CompliancePolicy, Component, Direction, Frequency, Indicator, Plan, PlanDefinition,
         ReportingCalendar, Target, Window,
     },
     types::{Decimal as Wire, Provenance},
@@ -195,6 +195,7 @@ fn check_plan(faults: &mut Faults, plan: &Plan) -> Option<(Date, Date)> {
     }
     check_calendar(faults, &plan.reporting.clone().unwrap_or_default());
     check_policy(faults, &plan.compliance_policy.clone().unwrap_or_default());
+    check_alert_policy(faults, &plan.alert_policy.clone().unwrap_or_default());
     provenance(faults, "plan", plan.provenance.as_ref());
     annotations::check(faults, "plan", &plan.annotations_json, &annotations::PLAN);
     let (start, end) = (faults.date("plan.start", &plan.start), faults.date("plan.end", &plan.end));
@@ -280,6 +281,68 @@ fn check_policy(faults: &mut Faults, policy: &CompliancePolicy) {
     );
     each_once(faults, &at("reporting_roles"), &policy.reporting_roles, role);
     positive(faults, &at("milestones_weight"), policy.milestones_weight.as_ref());
+}
+
+/// Days, or thresholds in days, of an alert policy at most.
+const ALERT_DAYS_MAX: usize = 10;
+
+fn check_alert_policy(faults: &mut Faults, policy: &AlertPolicy) {
+    let at = |field: &str| format!("plan.alert_policy.{field}");
+    for (field, days) in [("due_soon_days", &policy.due_soon_days), ("overdue_days", &policy.overdue_days)] {
+        let mut once: Vec<_> = days.iter().filter(|days| (1..=366).contains(*days)).collect();
+        once.sort_unstable();
+        once.dedup();
+        faults.require(
+            once.len() == days.len() && days.len() <= ALERT_DAYS_MAX,
+            &at(field),
+            "deben ser a lo sumo 10 números de 1 a 366, cada uno una vez",
+            "must be at most 10 numbers from 1 to 366, each once",
+        );
+    }
+    for (field, number, most) in [
+        ("parent_from_days", policy.parent_from_days, 366),
+        ("governing_from_days", policy.governing_from_days, 366),
+        ("unanswered_days", policy.unanswered_days, 366),
+        ("money_late_days", policy.money_late_days, 366),
+        ("silent_periods", policy.silent_periods, 100),
+        ("returned_times", policy.returned_times, 100),
+        ("empty_reports", policy.empty_reports, 100),
+        ("index_fall_percent", policy.index_fall_percent, 100),
+        ("spending_behind_percent", policy.spending_behind_percent, 100),
+    ] {
+        if !(0..=most).contains(&number) {
+            faults.add(
+                at(field),
+                format!("debe estar entre 1 y {most}"),
+                format!("must lie between 1 and {most}"),
+            );
+        }
+    }
+    let hours = [
+        ("digest_hour", &policy.digest_hour, "08:00"),
+        ("quiet_from", &policy.quiet_from, "20:00"),
+        ("quiet_to", &policy.quiet_to, "07:00"),
+    ];
+    let mut all_are_hours = true;
+    let hours = hours.map(|(field, hour, default)| {
+        let is_hour = hour.is_empty() || (hour.len() == 5 && Time::strptime("%H:%M", hour).is_ok());
+        all_are_hours &= is_hour;
+        faults.require(is_hour, &at(field), "debe ser una hora HH:MM", "must be an hour HH:MM");
+        if hour.is_empty() { default } else { hour.as_str() }
+    });
+    // Hours of two figures each: their order as text is that of the day.
+    let [digest, from, to] = hours;
+    let is_quiet = if from <= to {
+        (from..to).contains(&digest)
+    } else {
+        digest >= from || digest < to
+    };
+    faults.require(
+        !(all_are_hours && is_quiet),
+        &at("digest_hour"),
+        "cae en las horas de silencio",
+        "lies in the quiet hours",
+    );
 }
 
 fn check_components(faults: &mut Faults, plan: &str, components: &[Component]) {

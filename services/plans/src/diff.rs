@@ -13,7 +13,7 @@ use vigia_proto::{
 /// Fields that the service makes: they say nothing of what was promised.
 const OUTPUT_ONLY: [&str; 6] = ["name", "state", "revision", "etag", "create_time", "update_time"];
 /// Fields whose own fields are compared one by one.
-const NESTED: [&str; 2] = ["reporting", "compliance_policy"];
+const NESTED: [&str; 3] = ["reporting", "compliance_policy", "alert_policy"];
 
 /// The fields that differ, in the order of the later plan; what is no more comes last.
 pub fn diff(before: &PlanDefinition, after: &PlanDefinition) -> Vec<FieldDifference> {

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use vigia_platform::{Faults, name::id_of_code};
 use vigia_proto::{
     plans::{
-        Across, Action, ActionKind, Aggregation, BudgetLine, CompliancePolicy, Component, DayCount, DayRange, Direction, EvidenceMetadata,
-        Frequency, Indicator, Interpolation, LegalBasis, Level, Milestone, Plan, PlanDefinition, ReportingCalendar, Target, Window,
+        Across, Action, ActionKind, Aggregation, AlertPolicy, BudgetLine, CompliancePolicy, Component, DayCount, DayRange, Direction,
+        EvidenceMetadata, Frequency, Indicator, Interpolation, LegalBasis, Level, Milestone, Plan, PlanDefinition, ReportingCalendar,
+        Target, Window,
     },
     types::{Decimal, Provenance},
 };
@@ -271,6 +272,11 @@ pub(crate) fn read_plan(reader: &mut Reader, node: &Node) -> Plan {
         plan.compliance_policy = Some(policy);
         keep(&mut extra, "compliance_policy", rest);
     }
+    if let Some(node) = table.take("alert_policy") {
+        let (policy, rest) = read_alert_policy(reader, node);
+        plan.alert_policy = Some(policy);
+        keep(&mut extra, "alert_policy", rest);
+    }
     plan.legal_basis = list(
         reader,
         &mut table,
@@ -301,7 +307,9 @@ pub(crate) fn read_calendar(reader: &mut Reader, node: &Node) -> (ReportingCalen
         head_submits: reader.flag(&mut table, "head_submits"),
         evidence_metadata: reader.word(&mut table, "evidence_metadata", &METADATA).unwrap_or_default().into(),
     };
-    (calendar, table.rest())
+    let rest = table.rest();
+    reader.only_marks("plan.reporting", &rest);
+    (calendar, rest)
 }
 
 pub(crate) fn read_policy(reader: &mut Reader, node: &Node) -> (CompliancePolicy, Vec<(String, Node)>) {
@@ -325,7 +333,53 @@ pub(crate) fn read_policy(reader: &mut Reader, node: &Node) -> (CompliancePolicy
         reporting_roles: roles,
         milestones_weight: reader.number(&mut table, "milestones_weight").or(default.milestones_weight),
     };
-    (policy, table.rest())
+    let rest = table.rest();
+    reader.only_marks("plan.compliance_policy", &rest);
+    (policy, rest)
+}
+
+/// The keys of an alert policy, all of them fields of the same name.
+pub(crate) const ALERT_POLICY: [&str; 14] = [
+    "due_soon_days",
+    "overdue_days",
+    "parent_from_days",
+    "governing_from_days",
+    "unanswered_days",
+    "silent_periods",
+    "returned_times",
+    "empty_reports",
+    "index_fall_percent",
+    "spending_behind_percent",
+    "money_late_days",
+    "digest_hour",
+    "quiet_from",
+    "quiet_to",
+];
+
+pub(crate) fn read_alert_policy(reader: &mut Reader, node: &Node) -> (AlertPolicy, Vec<(String, Node)>) {
+    let mut table = reader.open(node, "plan.alert_policy");
+    let mut days = |reader: &mut Reader, key| reader.wholes(&mut table, key);
+    let (due_soon_days, overdue_days) = (days(reader, "due_soon_days"), days(reader, "overdue_days"));
+    let mut whole = |reader: &mut Reader, key| reader.whole(&mut table, key).unwrap_or_default();
+    let policy = AlertPolicy {
+        due_soon_days,
+        overdue_days,
+        parent_from_days: whole(reader, "parent_from_days"),
+        governing_from_days: whole(reader, "governing_from_days"),
+        unanswered_days: whole(reader, "unanswered_days"),
+        silent_periods: whole(reader, "silent_periods"),
+        returned_times: whole(reader, "returned_times"),
+        empty_reports: whole(reader, "empty_reports"),
+        index_fall_percent: whole(reader, "index_fall_percent"),
+        spending_behind_percent: whole(reader, "spending_behind_percent"),
+        money_late_days: whole(reader, "money_late_days"),
+        digest_hour: reader.text(&mut table, "digest_hour"),
+        quiet_from: reader.text(&mut table, "quiet_from"),
+        quiet_to: reader.text(&mut table, "quiet_to"),
+    };
+    let rest = table.rest();
+    reader.only_marks("plan.alert_policy", &rest);
+    (policy, rest)
 }
 
 pub(crate) fn read_component(reader: &mut Reader, node: &Node, path: &str, plan: &str, codes: &Codes) -> Component {

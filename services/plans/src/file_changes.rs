@@ -7,7 +7,7 @@ use vigia_proto::plans::{Change, Plan, PlanDefinition, change::Resource};
 
 use crate::{
     annotations,
-    file::{Codes, document, read_action, read_component, read_indicator, read_plan},
+    file::{self, Codes, document, read_action, read_component, read_indicator, read_plan},
     reader::Reader,
     yaml::{Kind, Node},
 };
@@ -45,9 +45,9 @@ pub fn read(file: &[u8], base: &PlanDefinition) -> Result<ChangeFile, Faults> {
     let plan = base.plan.clone().unwrap_or_default();
     let mut table = reader.open(&root, "");
     let mut changes = Vec::new();
-    // `reporting` and `compliance_policy` may stand by themselves: they are keys of the plan.
+    // `reporting`, `compliance_policy` and `alert_policy` may stand by themselves: they are keys of the plan.
     let mut of_plan: Vec<(String, Node)> = table.take("plan").map(Node::entries).unwrap_or_default().to_vec();
-    for key in ["reporting", "compliance_policy"] {
+    for key in ["reporting", "compliance_policy", "alert_policy"] {
         if let Some(node) = table.take(key) {
             of_plan.push((key.to_owned(), node.clone()));
         }
@@ -145,6 +145,7 @@ fn plan_change(reader: &mut Reader, stored: &Plan, mut entries: Vec<(String, Nod
             ]
             .as_slice(),
         )),
+        "alert_policy" => Some(("alert_policy.", file::ALERT_POLICY.as_slice())),
         _ => None,
     };
     let mask = mask(
@@ -270,7 +271,7 @@ fn with_code(code: &str, node: &Node) -> Node {
 }
 
 /// Values whose keys change one by one, and so do their annotations; those of lists go with what they belonged to.
-const BY_KEY: [&str; 4] = ["period", "reporting", "compliance_policy", annotations::FILE];
+const BY_KEY: [&str; 5] = ["period", "reporting", "compliance_policy", "alert_policy", annotations::FILE];
 
 /// The annotations as they become: those that the file names replace what stood there, and what belonged to a value
 /// that is replaced goes with it.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use vigia_platform::{name::id_of_code, plan_changes::action_of};
 use vigia_proto::{
     plans::{
-        Action, BudgetLine, CompliancePolicy, Component, DayRange, Indicator, LegalBasis, Level, Milestone, Plan, PlanDefinition,
-        ReportingCalendar, Target,
+        Action, AlertPolicy, BudgetLine, CompliancePolicy, Component, DayRange, Indicator, LegalBasis, Level, Milestone, Plan,
+        PlanDefinition, ReportingCalendar, Target,
     },
     types::{Decimal, Provenance},
 };
@@ -184,6 +184,9 @@ fn write_plan(plan: &Plan) -> Node {
     if let Some(policy) = &plan.compliance_policy {
         entries.put("compliance_policy", write_policy(policy).extra(extra.get("compliance_policy")));
     }
+    if let Some(policy) = &plan.alert_policy {
+        entries.put("alert_policy", write_alert_policy(policy).extra(extra.get("alert_policy")));
+    }
     entries.provenance(plan.provenance.as_ref());
     entries.annotations(&plan.annotations_json, &annotations::PLAN);
     entries.map()
@@ -216,6 +219,33 @@ fn write_policy(policy: &CompliancePolicy) -> Entries {
     entries.word("interpolation", policy.interpolation, &INTERPOLATIONS);
     entries.texts("reporting_roles", &policy.reporting_roles);
     entries.number("milestones_weight", policy.milestones_weight.as_ref());
+    entries
+}
+
+/// What is not said has its default, and is not written.
+fn write_alert_policy(policy: &AlertPolicy) -> Entries {
+    let mut entries = Entries::default();
+    for (key, days) in [("due_soon_days", &policy.due_soon_days), ("overdue_days", &policy.overdue_days)] {
+        entries.list(key, days.iter().map(Node::plain).collect());
+    }
+    for (key, number) in [
+        ("parent_from_days", policy.parent_from_days),
+        ("governing_from_days", policy.governing_from_days),
+        ("unanswered_days", policy.unanswered_days),
+        ("silent_periods", policy.silent_periods),
+        ("returned_times", policy.returned_times),
+        ("empty_reports", policy.empty_reports),
+        ("index_fall_percent", policy.index_fall_percent),
+        ("spending_behind_percent", policy.spending_behind_percent),
+        ("money_late_days", policy.money_late_days),
+    ] {
+        if number != 0 {
+            entries.put(key, Node::plain(number));
+        }
+    }
+    entries.text("digest_hour", &policy.digest_hour);
+    entries.text("quiet_from", &policy.quiet_from);
+    entries.text("quiet_to", &policy.quiet_to);
     entries
 }
 

@@ -159,6 +159,18 @@ impl Reader {
         number
     }
 
+    /// Whole numbers: those of a list, or the one scalar.
+    pub(crate) fn wholes(&mut self, table: &mut Table<'_>, key: &str) -> Vec<i32> {
+        let path = table.at(key);
+        let texts = self.texts(table, key);
+        let numbers: Vec<i32> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+        if numbers.len() < texts.len() {
+            let line = self.line(&path).unwrap_or_default();
+            self.fault(&path, line, "deben ser números enteros", "must be whole numbers");
+        }
+        numbers
+    }
+
     /// `true` or `false`; false where nothing is said.
     pub(crate) fn flag(&mut self, table: &mut Table<'_>, key: &str) -> bool {
         let Some((node, path)) = self.take(table, key, key) else {
@@ -206,6 +218,20 @@ impl Reader {
         }
         entries.extend(nested);
         annotations::write(entries)
+    }
+
+    /// Of a calendar or a policy nothing may be unknown but marks of where it comes from: a slip would change every deadline.
+    pub(crate) fn only_marks(&mut self, path: &str, rest: &[(String, Node)]) {
+        for (key, node) in rest {
+            if !["source", "verified", "illustrative", "note"].contains(&key.as_str()) {
+                self.fault(
+                    &format!("{path}.{key}"),
+                    node.line,
+                    "nadie conoce esta clave: quítela, o corrija cómo se escribe",
+                    "nobody knows this key: take it away, or correct its spelling",
+                );
+            }
+        }
     }
 
     /// The line of a field, or of the nearest thing around it that stands in the file.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use proptest::prelude::*;
 use vigia_platform::{Faults, plan_changes::apply};
 use vigia_proto::{
-    plans::{Action, Change, Component, Indicator, PlanDefinition, Target, Window, change::Resource},
+    plans::{Action, AlertPolicy, Change, Component, Indicator, PlanDefinition, Target, Window, change::Resource},
     types::{Decimal, Provenance},
 };
 
@@ -290,6 +290,21 @@ fn bad_files_are_refused_with_each_fault_and_its_line() {
     );
     check_fault(
         "  reporting:",
+        "  alert_policy: {due_soon_days: [30, 30], overdue_days: [1, tarde], silent_periods: 101, digest_hour: '21:00', quiet_to: 7}\n  reporting:",
+        &[
+            "plan.alert_policy.overdue_days: línea 6: deben ser números enteros",
+            "plan.alert_policy.due_soon_days: línea 6: deben ser a lo sumo 10 números de 1 a 366, cada uno una vez",
+            "plan.alert_policy.silent_periods: línea 6: debe estar entre 1 y 100",
+            "plan.alert_policy.quiet_to: línea 6: debe ser una hora HH:MM",
+        ],
+    );
+    check_fault(
+        "  reporting:",
+        "  alert_policy: {digest_hour: '06:59'}\n  reporting:",
+        &["plan.alert_policy.digest_hour: línea 6: cae en las horas de silencio"],
+    );
+    check_fault(
+        "  reporting:",
         "  compliance_policy: {on_track_from: 60, reporting_roles: [jefe]}\n  reporting:",
         &[
             "plan.compliance_policy.at_risk_from: línea 6: no puede ser mayor que on_track_from",
@@ -428,11 +443,13 @@ fn the_revision_of_the_scenario_changes_what_it_names_and_nothing_else() {
 #[test]
 fn a_file_of_changes_names_policy_calendar_and_new_resources() {
     let base = read(PLAN);
-    let file = "compliance_policy: {stale_after: 1, nota: x}\nreporting: {hour: '17:00'}\nplan: {title_en: Plan, note: y, period: {end: 2028-12-31}}\ncomponents: {Q: {title_es: Otra}}\nactions: {B1: {component: Q, text_es: Nueva, start: 2026-01-01, end: 2028-12-31, indicator: {name_es: N, unit: count}}}\n";
+    let file = "compliance_policy: {stale_after: 1, note: x}\nalert_policy: {overdue_days: [2], digest_hour: '09:30'}\nreporting: {hour: '17:00'}\nplan: {title_en: Plan, note: y, period: {end: 2028-12-31}}\ncomponents: {Q: {title_es: Otra}}\nactions: {B1: {component: Q, text_es: Nueva, start: 2026-01-01, end: 2028-12-31, indicator: {name_es: N, unit: count}}}\n";
     let changes = changes_of(file, &base);
     assert_eq!(
         paths(&changes[0]),
         [
+            "alert_policy.digest_hour",
+            "alert_policy.overdue_days",
             "annotations_json",
             "compliance_policy.stale_after",
             "end",
@@ -456,7 +473,9 @@ fn a_file_of_changes_names_policy_calendar_and_new_resources() {
         ),
         (1, 1, "17:00", 15)
     );
-    assert_eq!(plan.annotations_json, r#"{"compliance_policy":{"nota":"x"}}"#);
+    let alerts = plan.alert_policy.unwrap_or_default();
+    assert_eq!((alerts.overdue_days, alerts.digest_hour.as_str()), (vec![2], "09:30"));
+    assert_eq!(plan.annotations_json, r#"{"compliance_policy":{"note":"x"}}"#);
     assert_eq!(after.indicators[1].name, "plans/demo/actions/b1/indicators/i");
     normalise(&mut after);
     assert_eq!(read(&write(&after)), after);
@@ -589,6 +608,7 @@ prop_compose! {
         let provenance = Some(Provenance { source: title.clone(), verified, illustrative: year, note });
         if let Some(plan) = &mut definition.plan {
             plan.title_es.clone_from(&title);
+            plan.alert_policy = year.then(|| AlertPolicy { due_soon_days: vec![60, 5], returned_times: 4, quiet_from: "19:00".into(), ..AlertPolicy::default() });
             plan.provenance.clone_from(&provenance);
         }
         let mut annotations = String::from("{\"k\":");

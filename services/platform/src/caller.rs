@@ -27,7 +27,11 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "evidence.upload",
             "evidence.read",
             "compliance.read",
+            "alerts.read",
+            "alerts.acknowledge",
             "journal.read",
+            "assessments.read",
+            "comments.read",
         ],
     ),
     (
@@ -45,7 +49,11 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "evidence.upload",
             "evidence.read",
             "compliance.read",
+            "alerts.read",
+            "alerts.acknowledge",
             "journal.read",
+            "assessments.read",
+            "comments.read",
         ],
     ),
     (
@@ -62,9 +70,16 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "obligations.read",
             "obligations.manage",
             "reports.read",
+            "reports.erase",
             "evidence.read",
             "compliance.read",
+            "alerts.read",
+            "alerts.acknowledge",
             "alerts.manage",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
+            "follow_ups.write",
         ],
     ),
     (
@@ -80,6 +95,11 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "evidence.upload",
             "evidence.read",
             "compliance.read",
+            "alerts.read",
+            "alerts.acknowledge",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
         ],
     ),
     (
@@ -94,6 +114,10 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "reports.read",
             "evidence.read",
             "compliance.read",
+            "alerts.read",
+            "assessments.read",
+            "comments.read",
+            "follow_ups.read",
         ],
     ),
     (
@@ -105,6 +129,10 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "assignments.read",
             "evidence.read",
             "compliance.read",
+            "assessments.read",
+            "assessments.write",
+            "comments.read",
+            "comments.write",
         ],
     ),
     (
@@ -118,12 +146,21 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "reports.read",
             "evidence.read",
             "compliance.read",
+            "alerts.read",
             "journal.read",
             "journal.follow",
             "identity.read",
+            "assessments.read",
+            "assessments.write",
+            "comments.read",
+            "comments.write",
+            "follow_ups.read",
         ],
     ),
-    (Role::Administrator, &["any", "identity.read", "identity.write"]),
+    (
+        Role::Administrator,
+        &["any", "identity.read", "identity.write", "reports.erase", "texts.erase"],
+    ),
     (
         Role::Service,
         &[
@@ -143,7 +180,14 @@ pub fn needs_institution(role: Role) -> bool {
 }
 
 /// What a principal sees with these permissions is open to all, though it holds them for one institution only.
-const OPEN_TO_HOLDERS: [&str; 4] = ["any", "plans.read", "institutions.read", "compliance.read"];
+const OPEN_TO_HOLDERS: [&str; 6] = [
+    "any",
+    "plans.read",
+    "institutions.read",
+    "compliance.read",
+    "assessments.read",
+    "comments.read",
+];
 
 /// Where a permission holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

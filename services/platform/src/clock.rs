@@ -108,7 +108,7 @@ pub fn machine_now() -> Timestamp {
     Timestamp::now()
 }
 
-fn whole_micros(t: Timestamp) -> Timestamp {
+pub(crate) fn whole_micros(t: Timestamp) -> Timestamp {
     from_micros(micros(t))
 }
 

@@ -7,11 +7,13 @@
 //! made durable by one commit. One that fails rolls back its savepoint and hurts no neighbour; one alone waits for
 //! nobody.
 
+mod answers;
 mod backup;
 mod batch;
 mod connect;
 mod head;
 mod insert;
+mod lease;
 mod scratch;
 
 use std::{
@@ -25,7 +27,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use prost::Message;
-use sea_orm::{ActiveValue::Set, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, TransactionTrait};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, TransactionTrait};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tonic::{Response, Status};
@@ -42,16 +44,20 @@ use crate::{
 };
 
 pub use self::{
+    answers::StoredAnswer,
     backup::{JournalEnd, begin_epoch, copy_database, verify_database},
     batch::{Batch, NotWritten},
     connect::{Durability, Inspection, Store, inspect, migrate_postgres},
     insert::Column,
+    lease::Lease,
     scratch::ScratchDatabases,
 };
 pub(crate) use head::Head;
 
 /// How often a quiet journal says up to when it is closed, and looks for what other processes have written.
 const HEARTBEAT: Duration = Duration::from_millis(100);
+/// The same where this process alone writes (SQLite): then it costs no statement, and what was reported shows sooner.
+const HEARTBEAT_ALONE: Duration = Duration::from_millis(20);
 /// Entries that are kept for those who follow closely, at most: some groups.
 const RECENT_ENTRIES_MAX: usize = 1024;
 /// Bytes of the event of an entry that is kept: a plan's import is read back.
@@ -332,8 +338,11 @@ impl Db {
 
     async fn begin(&self, caller: &Caller, call: CallKey, mut group: OwnedMutexGuard<Group>) -> Result<Change, Error> {
         let (group, savepoint, stored) = loop {
+            self.drop_if_ended(&mut group).await;
             if group.transaction.is_none() {
-                group.transaction = Some(self.transaction(&mut group).await?);
+                let transaction = self.transaction(&mut group).await?;
+                self.mark(&transaction).await?;
+                group.transaction = Some(transaction);
                 tokio::spawn(self.clone().commit_when_all_have_joined());
             }
             let Some(transaction) = &group.transaction else {
@@ -388,6 +397,40 @@ impl Db {
         }
     }
 
+    /// Marks a group's transaction, so that it can be told later whether it is still the same one.
+    async fn mark(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        if self.0.shared {
+            return Ok(());
+        }
+        transaction.execute_unprepared("SAVEPOINT vigia_group").await.map(drop)
+    }
+
+    /// Fails where a group's transaction has ended unasked. A full disk ends it inside SQLite: what was written by then is
+    /// gone, and what came after would be committed piece by piece. (PostgreSQL refuses everything until the end by itself.)
+    async fn check_mark(&self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        if self.0.shared {
+            return Ok(());
+        }
+        transaction
+            .execute_unprepared("RELEASE vigia_group; SAVEPOINT vigia_group")
+            .await
+            .map(drop)
+    }
+
+    /// Gives up an open group whose transaction has ended unasked: nothing of it was written.
+    async fn drop_if_ended(&self, group: &mut Group) {
+        let Some(transaction) = &group.transaction else { return };
+        if let Err(cause) = self.check_mark(transaction).await {
+            tracing::warn!(%cause, "the database ended a transaction");
+            group.transaction = None;
+            group.entries.clear();
+            group.key = None;
+            group.head.position = self.0.head.borrow().position;
+            group.outcome.send_replace(Some(Outcome::NotWritten));
+            group.outcome = watch::Sender::new(None);
+        }
+    }
+
     /// The group's lock, with no transaction open.
     async fn settled(&self) -> Result<OwnedMutexGuard<Group>, Error> {
         let group = self.0.group.clone().lock_owned().await;
@@ -420,10 +463,9 @@ impl Db {
         let entries = std::mem::take(&mut group.entries);
         if let Some(key) = group.key.take() {
             let to = self.head_after(group, &entries);
-            let advanced = if entries.is_empty() {
-                Ok(())
-            } else {
-                head::advance(&transaction, to).await
+            let advanced = match self.check_mark(&transaction).await {
+                Ok(()) if !entries.is_empty() => head::advance(&transaction, to).await,
+                checked => checked,
             };
             let outcome = match advanced {
                 Ok(()) => self.finish(transaction, group, entries, to, &key).await,
@@ -543,13 +585,14 @@ impl Looked {
 
 /// The heartbeat of a database, as long as somebody uses it.
 async fn beat(db: Weak<Inner>) {
-    let Some(mut turned) = db.upgrade().map(|db| db.clock.turned()) else {
+    let Some((mut turned, shared)) = db.upgrade().map(|db| (db.clock.turned(), db.shared)) else {
         return;
     };
+    let every = if shared { HEARTBEAT } else { HEARTBEAT_ALONE };
     let mut is_reached = true;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(HEARTBEAT) => {}
+            () = tokio::time::sleep(every) => {}
             turned = turned.changed() => if turned.is_err() { return }
         }
         let Some(db) = db.upgrade() else { return };

@@ -231,7 +231,7 @@ fn code(reason: Reason) -> Code {
         R::EtagMismatch | R::RevisionBaseOutdated | R::EvidenceOffsetWrong | R::EvidenceIncomplete => Code::Aborted,
         R::AsOfInFuture => Code::OutOfRange,
         R::GrantsStale | R::NotClosedYet | R::Unavailable => Code::Unavailable,
-        R::Overloaded | R::EvidenceQuotaExceeded => Code::ResourceExhausted,
+        R::Overloaded | R::EvidenceQuotaExceeded | R::LimitReached => Code::ResourceExhausted,
         R::Internal | R::Unspecified => Code::Internal,
         R::PeriodNotEnded
         | R::AlreadyValidated

@@ -15,17 +15,21 @@ use vigia_proto::{
 };
 use vigia_rules::{
     Across, Action, ActionId, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Direction,
-    Entry, Extension, Facts, Frequency, Indicator, Interpolation, Milestone, Period, Plan, Point, Policy, Position, Report, Resolution,
-    Role, Source, Suspension, Value, Window,
+    Entry, Extension, Facts, Frequency, Indicator, Interpolation, Milestone, Period, Plan, Point, Policy, Position, Resolution, Role,
+    Source, Suspension, Window,
 };
 
 use crate::{Area, clock::instant, error::Error, name, plan_changes};
+
+mod submission;
+
+pub use submission::Submission;
 
 /// How long the bytes of evidence may follow the receipt of a report that names it.
 pub const EVIDENCE_FOLLOWS_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Events on a plan's resources from which no verdict follows.
-const BEAR_ON_NO_VERDICT: [&str; 8] = [
+const BEAR_ON_NO_VERDICT: [&str; 9] = [
     "vigia.plans.v1.PlanImported",
     "vigia.plans.v1.PlanSaved",
     "vigia.plans.v1.ComponentSaved",
@@ -34,6 +38,7 @@ const BEAR_ON_NO_VERDICT: [&str; 8] = [
     "vigia.plans.v1.RevisionProposed",
     "vigia.plans.v1.RevisionRejected",
     "vigia.assignments.v1.AgreementCreated",
+    "vigia.reporting.v1.ReportTextsErased",
 ];
 
 /// The facts of one plan, and what it takes to name them.
@@ -126,24 +131,18 @@ impl PlanFacts {
         self.indicative.contains(assignment)
     }
 
-    fn take_assignment(&mut self, wire: &a::Assignment) -> Result<Assignment, Error> {
-        let made = assignment(wire)?;
-        if wire.indicative {
-            self.indicative.insert(made.id.clone());
+    fn take_assignment(&mut self, made: Assigned) -> Assignment {
+        let Assigned { assignment, indicative } = made;
+        if indicative {
+            self.indicative.insert(assignment.id.clone());
         }
-        self.assignments.push(made.clone());
-        Ok(made)
+        self.assignments.push(assignment.clone());
+        assignment
     }
 
     /// All evidence that submitted reports name, in the order of recording.
     pub fn evidence_named(&self) -> &[EvidenceNamed] {
         &self.evidence_named
-    }
-
-    /// The evidence that the submission at a position of reporting's journal names.
-    pub fn evidence_named_at(&self, position: u64) -> &[EvidenceNamed] {
-        let before = |limit: u64| self.evidence_named.partition_point(|named| named.entry.position.number < limit);
-        &self.evidence_named[before(position)..before(position.saturating_add(1))]
     }
 
     /// An indicator of an action, by its code, in the newest plan.
@@ -204,111 +203,178 @@ impl SharedFacts {
     /// Takes in an entry of the journal of plans, assignments or reporting. Entries that bear on no verdict are passed
     /// over; one that can't be read is refused: to go on without it would be a lie.
     pub fn take(&self, area: Area, entry: &journal::Entry) -> Result<(), Error> {
-        let source = match area {
-            Area::Plans => Source::Plans,
-            Area::Assignments => Source::Assignments,
-            Area::Reporting => Source::Reporting,
-            Area::Identity | Area::Compliance => return Ok(()),
-        };
         if entry.event_type == "vigia.reporting.v1.EvidenceStored" {
             return self.take_evidence(entry);
         }
-        let plan = entry.resource.strip_prefix("plans/").and_then(|rest| rest.split('/').next());
-        let Some(plan) = plan.map(str::to_owned) else { return Ok(()) };
-        let at = Entry {
-            recorded_at: entry.time.as_ref().and_then(instant).ok_or_else(|| unreadable("time"))?,
-            position: Position {
-                source,
-                number: u64::try_from(entry.position).map_err(|_| unreadable("position"))?,
-            },
+        let Some((plan, at, fact)) = read(area, entry)? else {
+            return Ok(());
         };
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let facts = all.entry(plan.clone()).or_default();
-        let event = entry.event.as_slice();
-        match entry.event_type.as_str() {
-            "vigia.plans.v1.RevisionApproved" => facts.revised(&plan, at, RevisionApproved::decode(event)?),
-            "vigia.assignments.v1.AssignmentProposed" => {
-                let assignment = facts.take_assignment(&a::AssignmentProposed::decode(event)?.assignment.unwrap_or_default())?;
-                facts.facts.assignment_proposed(at, assignment);
-                Ok(())
+        all.entry(plan.to_owned()).or_default().take(plan, at, fact)
+    }
+}
+
+/// What an entry records from which verdicts follow.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// A revision of the plan was approved.
+    Revised(Box<RevisionApproved>),
+    /// An assignment was made.
+    Proposed(Assigned),
+    /// Its institution accepted it.
+    Accepted(AssignmentId),
+    /// It contested it.
+    Contested(AssignmentId),
+    /// The contest was resolved.
+    Resolved(AssignmentId, Resolution),
+    /// It ended, with its last day.
+    Ended(AssignmentId, Date),
+    /// It passed on to another.
+    HandedOver(AssignmentId, Assigned),
+    /// A report came.
+    Submitted(Submission),
+    /// A report version was reviewed.
+    Reviewed {
+        /// Whose report.
+        assignment: AssignmentId,
+        /// For when.
+        period: Period,
+        /// Which version.
+        version: u32,
+        /// What was decided.
+        decision: Decision,
+        /// By somebody who acts for the very institution that owes it.
+        own_institution: bool,
+    },
+    /// A due day was moved.
+    Extended(Extension),
+    /// An obligation was waived.
+    Waived(AssignmentId, Period),
+}
+
+/// An assignment as it was made.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    /// As the rules know it.
+    pub assignment: Assignment,
+    /// It does not bind.
+    pub indicative: bool,
+}
+
+/// What an entry of plans, assignments or reporting says of which plan; none where no verdict follows from it. One that
+/// can't be read is refused.
+pub fn read(area: Area, entry: &journal::Entry) -> Result<Option<(&str, Entry, Fact)>, Error> {
+    let source = match area {
+        Area::Plans => Source::Plans,
+        Area::Assignments => Source::Assignments,
+        Area::Reporting => Source::Reporting,
+        Area::Identity | Area::Compliance => return Ok(None),
+    };
+    let plan = entry.resource.strip_prefix("plans/").and_then(|rest| rest.split('/').next());
+    let Some(plan) = plan else { return Ok(None) };
+    let at = Entry {
+        recorded_at: entry.time.as_ref().and_then(instant).ok_or_else(|| unreadable("time"))?,
+        position: Position {
+            source,
+            number: u64::try_from(entry.position).map_err(|_| unreadable("position"))?,
+        },
+    };
+    let event = entry.event.as_slice();
+    let fact = match entry.event_type.as_str() {
+        "vigia.reporting.v1.ReportSubmitted" => Fact::Submitted(Submission::read(event)?),
+        "vigia.reporting.v1.ReportReviewed" => {
+            let review = r::ReportReviewed::decode(event)?.review.unwrap_or_default();
+            let (assignment, period, version) = report_name(&review.report)?;
+            let decision = match review.decision() {
+                r::Decision::Validated => Decision::Validated,
+                r::Decision::Returned => Decision::Returned {
+                    answer_by: date(&review.answer_by)?,
+                },
+                r::Decision::Rejected => Decision::Rejected,
+                r::Decision::Unspecified => return Err(unreadable("decision")),
+            };
+            Fact::Reviewed {
+                assignment,
+                period,
+                version,
+                decision,
+                own_institution: review.own_institution,
             }
-            "vigia.assignments.v1.AssignmentAccepted" => {
-                facts
-                    .facts
-                    .assignment_accepted(at, &assignment_id(a::AssignmentAccepted::decode(event)?.assignment));
-                Ok(())
+        }
+        "vigia.reporting.v1.ExtensionGranted" => {
+            Fact::Extended(extension(&r::ExtensionGranted::decode(event)?.extension.unwrap_or_default())?)
+        }
+        "vigia.reporting.v1.ObligationWaived" => {
+            let (id, period) = obligation_name(&r::ObligationWaived::decode(event)?.obligation)?;
+            Fact::Waived(id, period)
+        }
+        "vigia.plans.v1.RevisionApproved" => Fact::Revised(Box::new(RevisionApproved::decode(event)?)),
+        "vigia.assignments.v1.AssignmentProposed" => Fact::Proposed(assigned(a::AssignmentProposed::decode(event)?.assignment)?),
+        "vigia.assignments.v1.AssignmentAccepted" => Fact::Accepted(assignment_id(a::AssignmentAccepted::decode(event)?.assignment)),
+        "vigia.assignments.v1.AssignmentContested" => Fact::Contested(assignment_id(a::AssignmentContested::decode(event)?.assignment)),
+        "vigia.assignments.v1.AssignmentResolved" => {
+            let event = a::AssignmentResolved::decode(event)?;
+            let resolution = match event.resolution() {
+                a::Resolution::Confirmed => Resolution::Confirmed,
+                a::Resolution::Withdrawn => Resolution::Withdrawn,
+                a::Resolution::Unspecified => return Err(unreadable("resolution")),
+            };
+            Fact::Resolved(assignment_id(event.assignment), resolution)
+        }
+        "vigia.assignments.v1.AssignmentEnded" => {
+            let ended = a::AssignmentEnded::decode(event)?.assignment.unwrap_or_default();
+            Fact::Ended(last(&ended.name).into(), date(&ended.last_day)?)
+        }
+        "vigia.assignments.v1.AssignmentHandedOver" => {
+            let event = a::AssignmentHandedOver::decode(event)?;
+            Fact::HandedOver(assignment_id(event.predecessor), assigned(event.successor)?)
+        }
+        event_type if BEAR_ON_NO_VERDICT.contains(&event_type) => return Ok(None),
+        // An older replica must not go on past a change that it can't judge.
+        unknown => return Err(unreadable(unknown)),
+    };
+    Ok(Some((plan, at, fact)))
+}
+
+impl PlanFacts {
+    /// Takes in what an entry says of this plan.
+    pub fn take(&mut self, plan: &str, at: Entry, fact: Fact) -> Result<(), Error> {
+        match fact {
+            Fact::Revised(approved) => self.revised(plan, at, *approved)?,
+            Fact::Proposed(made) => {
+                let made = self.take_assignment(made);
+                self.facts.assignment_proposed(at, made);
             }
-            "vigia.assignments.v1.AssignmentContested" => {
-                facts
-                    .facts
-                    .assignment_contested(at, &assignment_id(a::AssignmentContested::decode(event)?.assignment));
-                Ok(())
+            Fact::Accepted(id) => self.facts.assignment_accepted(at, &id),
+            Fact::Contested(id) => self.facts.assignment_contested(at, &id),
+            Fact::Resolved(id, resolution) => self.facts.assignment_resolved(at, &id, resolution),
+            Fact::Ended(id, last_day) => self.facts.assignment_ended(at, &id, last_day),
+            Fact::HandedOver(from, to) => {
+                let to = self.take_assignment(to);
+                self.facts.assignment_handed_over(at, &from, to);
             }
-            "vigia.assignments.v1.AssignmentResolved" => {
-                let event = a::AssignmentResolved::decode(event)?;
-                let resolution = match event.resolution() {
-                    a::Resolution::Confirmed => Resolution::Confirmed,
-                    a::Resolution::Withdrawn => Resolution::Withdrawn,
-                    a::Resolution::Unspecified => return Err(unreadable("resolution")),
-                };
-                facts.facts.assignment_resolved(at, &assignment_id(event.assignment), resolution);
-                Ok(())
-            }
-            "vigia.assignments.v1.AssignmentEnded" => {
-                let ended = a::AssignmentEnded::decode(event)?.assignment.unwrap_or_default();
-                facts.facts.assignment_ended(at, &last(&ended.name).into(), date(&ended.last_day)?);
-                Ok(())
-            }
-            "vigia.assignments.v1.AssignmentHandedOver" => {
-                let event = a::AssignmentHandedOver::decode(event)?;
-                let to = facts.take_assignment(&event.successor.unwrap_or_default())?;
-                facts.facts.assignment_handed_over(at, &assignment_id(event.predecessor), to);
-                Ok(())
-            }
-            "vigia.reporting.v1.ReportSubmitted" => {
-                let wire = r::ReportSubmitted::decode(event)?.report.unwrap_or_default();
-                let report = report(&wire)?;
-                let names = wire.evidence.iter().chain(wire.evidence_links.iter().map(|link| &link.evidence));
-                facts.evidence_named.extend(names.map(|evidence| EvidenceNamed {
+            Fact::Submitted(Submission { report, evidence, .. }) => {
+                self.evidence_named.extend(evidence.into_iter().map(|evidence| EvidenceNamed {
                     entry: at,
                     assignment: report.assignment.clone(),
                     period: report.period,
                     version: report.version,
                     received_at: report.received_at,
-                    evidence: evidence.clone(),
+                    evidence,
                 }));
-                facts.facts.report_submitted(at, report);
-                Ok(())
+                self.facts.report_submitted(at, report);
             }
-            "vigia.reporting.v1.ReportReviewed" => {
-                let review = r::ReportReviewed::decode(event)?.review.unwrap_or_default();
-                let (id, period, version) = report_name(&review.report)?;
-                let decision = match review.decision() {
-                    r::Decision::Validated => Decision::Validated,
-                    r::Decision::Returned => Decision::Returned {
-                        answer_by: date(&review.answer_by)?,
-                    },
-                    r::Decision::Rejected => Decision::Rejected,
-                    r::Decision::Unspecified => return Err(unreadable("decision")),
-                };
-                facts.facts.report_reviewed(at, &id, period, version, decision);
-                Ok(())
-            }
-            "vigia.reporting.v1.ExtensionGranted" => {
-                facts
-                    .facts
-                    .extension_granted(at, extension(&r::ExtensionGranted::decode(event)?.extension.unwrap_or_default())?);
-                Ok(())
-            }
-            "vigia.reporting.v1.ObligationWaived" => {
-                let (id, period) = obligation_name(&r::ObligationWaived::decode(event)?.obligation)?;
-                facts.facts.obligation_waived(at, &id, period);
-                Ok(())
-            }
-            event_type if BEAR_ON_NO_VERDICT.contains(&event_type) => Ok(()),
-            // An older replica must not go on past a change that it can't judge.
-            unknown => Err(unreadable(unknown)),
+            Fact::Reviewed {
+                assignment,
+                period,
+                version,
+                decision,
+                ..
+            } => self.facts.report_reviewed(at, &assignment, period, version, decision),
+            Fact::Extended(extension) => self.facts.extension_granted(at, extension),
+            Fact::Waived(id, period) => self.facts.obligation_waived(at, &id, period),
         }
+        Ok(())
     }
 }
 
@@ -401,6 +467,13 @@ fn assignment_id(assignment: Option<a::Assignment>) -> AssignmentId {
     last(&assignment.unwrap_or_default().name).into()
 }
 
+fn assigned(wire: Option<a::Assignment>) -> Result<Assigned, Error> {
+    let wire = wire.unwrap_or_default();
+    let assignment = assignment(&wire)?;
+    let indicative = wire.indicative;
+    Ok(Assigned { assignment, indicative })
+}
+
 fn assignment(wire: &a::Assignment) -> Result<Assignment, Error> {
     Ok(Assignment {
         id: last(&wire.name).into(),
@@ -430,35 +503,6 @@ fn report_name(name: &str) -> Result<(AssignmentId, Period, u32), Error> {
     let (obligation, version) = name.split_once("/reports/").ok_or_else(|| unreadable("report"))?;
     let (assignment, period) = obligation_name(obligation)?;
     Ok((assignment, period, version.parse().map_err(|_| unreadable("version"))?))
-}
-
-fn report(wire: &r::Report) -> Result<Report, Error> {
-    let (assignment, period, version) = report_name(&wire.name)?;
-    let mut values = Vec::new();
-    for stated in &wire.values {
-        let value = match &stated.value {
-            Some(r::indicator_value::Value::Number(number)) => Value::Number(decimal_or(Some(number), Decimal::ZERO)?),
-            Some(r::indicator_value::Value::Ratio(ratio)) => Value::Ratio {
-                num: decimal_or(ratio.num.as_ref(), Decimal::ZERO)?,
-                den: decimal_or(ratio.den.as_ref(), Decimal::ZERO)?,
-            },
-            None => continue,
-        };
-        values.push((stated.indicator.as_str().into(), value));
-    }
-    Ok(Report {
-        assignment,
-        period,
-        version,
-        received_at: wire
-            .receive_time
-            .as_ref()
-            .and_then(instant)
-            .ok_or_else(|| unreadable("receive_time"))?,
-        values,
-        milestones: wire.milestones.iter().map(|code| code.as_str().into()).collect(),
-        nil: !wire.nil_reason.is_empty(),
-    })
 }
 
 /// An extension, as the rules take it. Fails where it covers nobody or its period or day can't be read.

@@ -16,6 +16,7 @@ use crate::{
     Area,
     clock::{instant, machine_now},
     error::Error,
+    journal::Origin,
     peer::Peer,
 };
 
@@ -46,6 +47,23 @@ const UNHEARD: Followed = Followed {
     heard_at: Timestamp::MIN,
 };
 
+/// Where to begin to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last entry that is known; 0 where none is.
+    pub position: i64,
+    /// Its time.
+    pub time: Timestamp,
+}
+
+impl Cursor {
+    /// From the first entry on.
+    pub const START: Self = Self {
+        position: 0,
+        time: Timestamp::MIN,
+    };
+}
+
 /// A journal that is followed. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Follow {
@@ -64,10 +82,17 @@ impl Drop for Stop {
 }
 
 impl Follow {
-    /// Begins to follow: `take` gets every entry, in order.
-    pub fn start(area: Area, peer: Peer, mut take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Self {
+    /// Begins to follow after what `begin` names, once it does: `take` gets every entry from there on, in order.
+    pub fn start(
+        area: Area,
+        peer: Peer,
+        begin: impl Future<Output = Cursor> + Send + 'static,
+        mut take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static,
+    ) -> Self {
         let (sender, state) = watch::channel(UNHEARD);
         let task = tokio::spawn(async move {
+            let Cursor { position, time } = begin.await;
+            sender.send_modify(|followed| (followed.position, followed.time) = (position, time));
             loop {
                 if let Err(status) = follow(area, &peer, &sender, &mut take).await {
                     tracing::debug!(%area, %status, "journal stream broke");
@@ -95,6 +120,14 @@ impl Follow {
     /// How far it is followed.
     pub fn now(&self) -> Followed {
         *self.state.borrow()
+    }
+
+    /// Waits until entry `position` is taken in, or all that there is; says whether it is.
+    pub async fn wait_caught_up(&self, position: i64) -> bool {
+        let mut state = self.state.clone();
+        let caught_up = |followed: &Followed| followed.position >= position || followed.closed_at > Timestamp::MIN;
+        let found = state.wait_for(caught_up).await;
+        found.is_ok_and(|followed| followed.position >= position)
     }
 
     /// Tells when it was followed further, or closed at a later instant.
@@ -135,21 +168,48 @@ async fn follow(
     sender: &watch::Sender<Followed>,
     take: &mut (impl FnMut(&Entry) -> Result<(), Error> + Send),
 ) -> Result<(), Status> {
+    let position = sender.borrow().position;
+    let mut batches = subscribe(area, peer, position).await?;
+    while let Some(batch) = batches.message().await? {
+        take_in(&batch, sender, take)?;
+    }
+    Ok(())
+}
+
+async fn subscribe(area: Area, peer: &Peer, after_position: i64) -> Result<tonic::Streaming<SubscribeResponse>, Status> {
     let name = area.name();
     let service = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
     let path =
         PathAndQuery::try_from(format!("/vigia.{name}.v1.{service}JournalService/Subscribe")).map_err(|_| Status::internal("path"))?;
     let mut client = Grpc::new(peer.clone());
     client.ready().await?;
-    let request = Request::new(SubscribeRequest {
-        after_position: sender.borrow().position,
-    });
+    let request = Request::new(SubscribeRequest { after_position });
     let codec = ProstCodec::<SubscribeRequest, SubscribeResponse>::default();
-    let mut batches = client.server_streaming(request, path, codec).await?.into_inner();
-    while let Some(batch) = batches.message().await? {
-        take_in(&batch, sender, take)?;
+    Ok(client.server_streaming(request, path, codec).await?.into_inner())
+}
+
+/// An entry of another service's journal, with the journal that it stands in; none where it is shorter. Waits until the
+/// service answers.
+pub async fn entry_of(area: Area, peer: &Peer, position: i64) -> Option<(Entry, Origin)> {
+    loop {
+        match first_after(area, peer, position - 1).await {
+            Ok(found) => return found,
+            Err(status) if status.code() == tonic::Code::OutOfRange => return None,
+            Err(status) => tracing::debug!(%area, %status, "an entry could not be read"),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
     }
-    Ok(())
+}
+
+async fn first_after(area: Area, peer: &Peer, after: i64) -> Result<Option<(Entry, Origin)>, Status> {
+    let mut batches = subscribe(area, peer, after).await?;
+    let Some(batch) = batches.message().await? else {
+        return Err(Status::unavailable("the stream ended"));
+    };
+    let (origin, epoch) = (batch.origin, batch.epoch);
+    // The first batch is empty only where there is no entry after that one.
+    let entry = batch.entries.into_iter().next();
+    Ok(entry.map(|entry| (entry, Origin { origin, epoch })))
 }
 
 fn take_in(

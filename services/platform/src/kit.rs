@@ -18,7 +18,7 @@ use crate::{
     clock::{Clock, machine_now},
     db::Db,
     error::{Error, Faults},
-    follow::Follow,
+    follow::{Cursor, Follow},
     grants::Grants,
     guard::Guarded,
     peer::{Peer, Route},
@@ -118,9 +118,25 @@ impl Kit {
     }
 
     /// Follows another service's journal from its first entry on.
-    pub fn follow(&self, area: Area, peer: Peer, mut take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Follow {
-        let db = self.db.clone();
-        let follow = Follow::start(area, peer, move |entry| {
+    pub fn follow(&self, area: Area, peer: Peer, take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static) -> Follow {
+        self.follow_after(area, peer, std::future::ready(Cursor::START), take)
+    }
+
+    /// Follows another service's journal after an entry that is known from before, once it is told which.
+    pub fn follow_after(
+        &self,
+        area: Area,
+        peer: Peer,
+        begin: impl Future<Output = Cursor> + Send + 'static,
+        mut take: impl FnMut(&Entry) -> Result<(), Error> + Send + 'static,
+    ) -> Follow {
+        let (db, known) = (self.db.clone(), self.db.clone());
+        let begin = async move {
+            let cursor = begin.await;
+            known.see(cursor.time);
+            cursor
+        };
+        let follow = Follow::start(area, peer, begin, move |entry| {
             take(entry)?;
             // What follows from this entry is not dated before it.
             entry
@@ -198,7 +214,7 @@ impl Kit {
             // which takes a tenth of a second: whoever has just changed something must find it. Where a set clock
             // stands still that never comes.
             let newest = followed.iter().map(|follow| follow.now().time).max().unwrap_or(Timestamp::MIN);
-            for follow in &followed {
+            for follow in followed.iter().filter(|follow| follow.now().closed_at < newest) {
                 if follow.wait_closed(newest, CLOSED_PATIENCE).await.is_err() {
                     break;
                 }

@@ -29,7 +29,7 @@ pub mod token;
 pub use area::Area;
 pub use caller::{Caller, Scope};
 pub use clock::{Clock, from_micros, instant, micros, timestamp};
-pub use db::{Batch, CallKey, Change, Column, Db, Durability, NotWritten, Store, answered};
+pub use db::{Batch, CallKey, Change, Column, Db, Durability, Lease, NotWritten, Store, answered};
 pub use error::{Error, Faults};
 pub use filter::Filter;
 pub use follow::Follow;

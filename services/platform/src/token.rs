@@ -8,7 +8,10 @@ use std::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{
     SigningKey,
-    pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding},
+    pkcs8::{
+        DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
+        spki::der::{pem::LineEnding, zeroize::Zeroizing},
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -78,7 +81,7 @@ impl Key {
     }
 
     fn of(kid: &str, signing: SigningKey) -> Result<Self, Error> {
-        let pem = signing.to_pkcs8_pem(LineEnding::LF).map_err(|cause| Error::internal(&cause))?;
+        let pem = pkcs8_pem(&signing)?;
         let encoding = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(|cause| Error::internal(&cause))?;
         Ok(Self {
             kid: kid.to_owned(),
@@ -94,8 +97,7 @@ impl Key {
 
     /// The private key (PKCS#8, PEM).
     pub fn to_pem(&self) -> Result<String, Error> {
-        let pem = self.signing.to_pkcs8_pem(LineEnding::LF).map_err(|cause| Error::internal(&cause))?;
-        Ok(pem.as_str().to_owned())
+        Ok(pkcs8_pem(&self.signing)?.as_str().to_owned())
     }
 
     /// The public key (SubjectPublicKeyInfo, PEM).
@@ -151,6 +153,15 @@ impl Key {
         };
         self.sign("JWT", &claims)
     }
+}
+
+/// A private key as PKCS#8 without the public key in it (RFC 5958's version 1): OpenSSL 3.0, Python and Node read no other.
+fn pkcs8_pem(signing: &SigningKey) -> Result<Zeroizing<String>, Error> {
+    let private_only = KeypairBytes {
+        secret_key: signing.to_bytes(),
+        public_key: None,
+    };
+    private_only.to_pkcs8_pem(LineEnding::LF).map_err(|cause| Error::internal(&cause))
 }
 
 /// Whether a text is an Ed25519 public key (SubjectPublicKeyInfo, PEM).

@@ -188,7 +188,7 @@ pub(crate) fn trace(field: &str, trace: &str) -> Finding {
 }
 
 /// What a trace means, in Spanish and English.
-pub(crate) fn names_person(trace: &str) -> (&'static str, &'static str) {
+pub fn names_person(trace: &str) -> (&'static str, &'static str) {
     match trace {
         "exif.gps" | "xmp.gps" | "iptc.place" => (
             "está el lugar donde se tomó la imagen",

@@ -12,7 +12,9 @@ mod desk;
 mod entities;
 mod evidence;
 mod evidence_service;
+mod evidence_upload;
 mod findings;
+mod granted;
 mod kinds;
 mod lines;
 mod links;
@@ -35,7 +37,8 @@ use vigia_proto::reporting::{
     report_service_server::ReportServiceServer,
 };
 
-pub use evidence::EvidenceOptions;
+pub use evidence::{EvidenceOptions, Inspected, Unaccepted, inspect};
+pub use findings::names_person;
 
 /// Builds the service over its kit, the services that it follows, and the place where evidence lies.
 pub async fn build(kit: Kit, plans: Peer, assignments: Peer, evidence: EvidenceOptions) -> Result<Guarded, StartError> {

@@ -7,9 +7,10 @@ use vigia_proto::{
     error::Reason,
     reporting::{
         Extension, ExtensionGranted, GetObligationRequest, GetObligationResponse, GetObligationTimelineRequest,
-        GetObligationTimelineResponse, GrantExtensionRequest, GrantExtensionResponse, ListObligationsRequest, ListObligationsResponse,
-        ObligationWaived, PreviewCalendarRequest, PreviewCalendarResponse, WaiveObligationRequest, WaiveObligationResponse,
-        extension::Covers, obligation_service_server::ObligationService,
+        GetObligationTimelineResponse, GrantExtensionRequest, GrantExtensionResponse, ListExtensionsRequest, ListExtensionsResponse,
+        ListObligationsRequest, ListObligationsResponse, ListWaiversRequest, ListWaiversResponse, ObligationWaived, PreviewCalendarRequest,
+        PreviewCalendarResponse, WaiveObligationRequest, WaiveObligationResponse, extension::Covers,
+        obligation_service_server::ObligationService,
     },
 };
 use vigia_rules::{self as rules, Obligation};
@@ -17,6 +18,7 @@ use vigia_rules::{self as rules, Obligation};
 use crate::{
     calendar,
     desk::Desk,
+    granted,
     lines::Plan,
     names::{ObligationName, wrong},
     refusal::refused,
@@ -140,6 +142,18 @@ impl ObligationService for Obligations {
         )?;
         self.desk.ready().await?;
         Ok(Response::new(calendar::answer(&self.desk, &caller, &request, &page)?))
+    }
+
+    async fn list_extensions(&self, request: Request<ListExtensionsRequest>) -> Result<Response<ListExtensionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        self.desk.ready().await?;
+        Ok(Response::new(granted::extensions(&self.desk, &caller, request.get_ref())?))
+    }
+
+    async fn list_waivers(&self, request: Request<ListWaiversRequest>) -> Result<Response<ListWaiversResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        self.desk.ready().await?;
+        Ok(Response::new(granted::waivers(&self.desk, &caller, request.get_ref())?))
     }
 
     async fn grant_extension(&self, request: Request<GrantExtensionRequest>) -> Result<Response<GrantExtensionResponse>, Status> {

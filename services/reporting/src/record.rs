@@ -10,6 +10,8 @@ use vigia_proto::{
     reporting::{Decision, EvidenceStored, Observation, Report, ReportReviewed, ReportSubmitted, Spending},
 };
 
+use crate::granted::Granted;
+
 /// What was recorded.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
@@ -19,11 +21,14 @@ pub(crate) struct Record {
     evidence: HashMap<String, HashMap<String, Vec<String>>>,
     /// By report, as resource name, where it states any.
     spending: HashMap<String, Vec<Spending>>,
+    /// Extensions and waivers.
+    pub(crate) granted: Granted,
 }
 
 impl Record {
     /// Takes in an entry of our own journal.
     pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), Error> {
+        self.granted.take(entry)?;
         let event = entry.event.as_slice();
         match entry.event_type.as_str() {
             "vigia.reporting.v1.ReportReviewed" => {

@@ -1,14 +1,17 @@
 //! ReportService: drafts, submissions, reviews.
 
 use prost::Message;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use tonic::{Request, Response, Status};
-use vigia_platform::{CallKey, Caller, Error, Page, Scope, check_etag, etag};
+use vigia_platform::{CallKey, Caller, Error, Faults, Page, Scope, check_etag, etag};
 use vigia_proto::reporting::{
-    CreateReportRequest, CreateReportResponse, DeleteReportRequest, DeleteReportResponse, GetReportRequest, GetReportResponse,
-    ListReportsRequest, ListReportsResponse, Report, ReportState, ReviewReportRequest, ReviewReportResponse, SubmitReportBatchRequest,
-    SubmitReportBatchResponse, SubmitReportRequest, SubmitReportResponse, UpdateReportRequest, UpdateReportResponse,
-    report_service_server::ReportService,
+    CreateReportRequest, CreateReportResponse, DeleteReportRequest, DeleteReportResponse, EraseReportTextsRequest,
+    EraseReportTextsResponse, GetReportRequest, GetReportResponse, ListReportsRequest, ListReportsResponse, Report, ReportState,
+    ReportTextsErased, ReviewReportRequest, ReviewReportResponse, SubmitReportBatchRequest, SubmitReportBatchResponse, SubmitReportRequest,
+    SubmitReportResponse, UpdateReportRequest, UpdateReportResponse, report_service_server::ReportService,
 };
 
 use crate::{
@@ -19,8 +22,12 @@ use crate::{
     names::{ObligationName, ReportName},
     requests::{merge, numbered, parse_decision},
     submission::{self, Content, Judgement, Submission},
+    texts,
     writer::{What, Writer},
 };
+
+/// Characters of the reason for erasing texts at most.
+const REASON_MAX: usize = 2_000;
 
 /// The service over its desk.
 #[derive(Debug)]
@@ -235,6 +242,60 @@ impl ReportService for Reports {
         }
         let judgement = Judgement { name, decision, request };
         self.writer.write(caller, key, What::Review(judgement)).await
+    }
+
+    async fn erase_report_texts(&self, request: Request<EraseReportTextsRequest>) -> Result<Response<EraseReportTextsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let name = ReportName::parse("name", &request.name)?;
+        let mut faults = Faults::new();
+        faults.text("reason", &request.reason, 1..=REASON_MAX);
+        faults.done()?;
+        self.desk.ready().await?;
+        let obligation = &name.obligation;
+        let institution = self.desk.ask(&caller, obligation, |plan| {
+            Ok(plan.seat(obligation.assignment.as_str()).map(|seat| seat.institution.clone()))
+        })?;
+        let db = &self.desk.kit.db;
+        let told = db.answers_holding(&caller, &format!("{obligation}/reports/")).await?;
+        let mut change = db.change(&caller, &request.request_id, &request).await?;
+        if let Some(answer) = change.replayed()? {
+            return Ok(answer);
+        }
+        let stored = report::Entity::find_by_id(name.to_string())
+            .one(change.tx())
+            .await
+            .map_err(Error::from)?;
+        let stored = stored.ok_or_else(|| Error::not_found(name.to_string()))?;
+        let mut report = Report::decode(stored.definition.as_slice()).map_err(Error::from)?;
+        if report.texts_erase_time.is_some() {
+            return Err(Error::state_conflict(name.to_string(), "ERASED").into());
+        }
+        let now = change.now();
+        texts::erase(&mut report, now);
+        let row = report::ActiveModel {
+            name: Unchanged(stored.name),
+            definition: Set(report.encode_to_vec()),
+            ..report::ActiveModel::default()
+        };
+        report::Entity::update(row).exec(change.tx()).await.map_err(Error::from)?;
+        change
+            .rewrite_answers(&told, |answer| texts::erased_answer(answer, &name, now))
+            .await?;
+        let event = ReportTextsErased {
+            report: request.name,
+            reason: request.reason,
+        };
+        let institution = institution.unwrap_or_default();
+        change
+            .record(
+                "vigia.reporting.v1.ReportTextsErased",
+                &obligation.to_string(),
+                &institution,
+                &event,
+            )
+            .await?;
+        change.commit(EraseReportTextsResponse { report: Some(report) }).await
     }
 }
 

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use prost::Message;
 use sea_orm::{ColumnTrait, Condition, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
 use vigia_platform::{Error, from_micros, timestamp};
-use vigia_proto::reporting::{Extension, ExtensionGranted, ObligationWaived, ReportReviewed, ReportSubmitted, TimelineEvent};
+use vigia_proto::reporting::{
+    Extension, ExtensionGranted, ObligationWaived, ReportReviewed, ReportSubmitted, ReportTextsErased, TimelineEvent,
+};
 use vigia_rules as rules;
 
 use crate::{
@@ -60,6 +62,12 @@ pub(crate) fn event(plan: &Plan<'_>, name: &ObligationName, entry: &journal_entr
                 return Ok(None);
             }
             (0, legal_basis)
+        }
+        "vigia.reporting.v1.ReportTextsErased" => {
+            let erased = ReportTextsErased::decode(bytes)?;
+            let version = ReportName::parse("report", &erased.report)?.version;
+            let version = version.and_then(|version| i32::try_from(version).ok());
+            (version.unwrap_or_default(), erased.reason)
         }
         "vigia.reporting.v1.ObligationWaived" => (0, ObligationWaived::decode(bytes)?.reason),
         _ => return Ok(None),

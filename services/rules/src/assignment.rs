@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::facts::{Assignment, Desk, DeskEvent, Facts, Made, Position, Resolution};
+use crate::names::ActionId;
 
 /// How an assignment stands by the facts that a caller knows.
 #[derive(Clone, Debug)]
@@ -40,6 +41,17 @@ impl Facts {
     /// How each assignment stands that was made by t, in the order of their making.
     pub fn standings(&self, t: Timestamp) -> impl Iterator<Item = Standing<'_>> {
         let desks = self.in_order.iter().map(|&desk| &self.assignments[desk]);
+        desks.filter_map(move |desk| standing(desk, |at| at <= t))
+    }
+
+    /// The same for the assignments of one action.
+    pub fn standings_on(&self, action: &ActionId, t: Timestamp) -> impl Iterator<Item = Standing<'_>> {
+        let desks = self
+            .by_action
+            .get(action)
+            .into_iter()
+            .flatten()
+            .map(|&desk| &self.assignments[desk]);
         desks.filter_map(move |desk| standing(desk, |at| at <= t))
     }
 }

@@ -77,16 +77,36 @@ impl Difference {
     }
 }
 
-/// What moved a slice's index after one instant and until another; `slice` says what it was as of an instant.
+/// A slice as of an instant.
+#[derive(Clone, Debug, Default)]
+pub struct Judgement {
+    /// Its parts.
+    pub parts: Vec<Part>,
+    /// Until when all stays as it is if nothing is recorded; sooner does no harm.
+    pub next_change: Timestamp,
+}
+
+/// What moved a slice's index after one instant and until another.
+///
+/// `recorded` is all that was recorded in between ([`Facts::recorded`]), `due` the calendar due instants of the periods.
+/// `judge` says what the slice was as of an instant, none where the plan was a draft; or only those of its parts that are
+/// about some actions, none where there was no such slice.
 #[must_use]
-pub fn moves(facts: &Facts, slice: impl Fn(Timestamp) -> Option<Slice>, from: Timestamp, to: Timestamp) -> Vec<Move> {
-    let mut walk = Walk::begin(facts, &slice, from);
-    let recorded = facts.recorded(from, to);
+pub fn moves(
+    facts: &Facts,
+    recorded: &[Recorded],
+    due: impl Iterator<Item = Timestamp>,
+    judge: impl Fn(Timestamp, Option<&BTreeSet<ActionId>>) -> Option<Judgement>,
+    (from, to): (Timestamp, Timestamp),
+) -> Vec<Move> {
+    let mut walk = Walk::begin(&judge, from);
     let mut entries = recorded
         .chunk_by(|one, other| one.entry.recorded_at == other.entry.recorded_at)
         .peekable();
     // Time is cut where something was to come, so that it is told when it came.
-    for cut in dates(facts, from, to) {
+    let acts = facts.plan_versions().map(|(acts_from, _)| acts_from);
+    let cuts: BTreeSet<_> = due.chain(acts).filter(|&at| from < at && at <= to).collect();
+    for cut in cuts {
         while let Some(causes) = entries.next_if(|causes| causes[0].entry.recorded_at < cut) {
             walk.record(causes);
         }
@@ -100,21 +120,30 @@ pub fn moves(facts: &Facts, slice: impl Fn(Timestamp) -> Option<Slice>, from: Ti
     walk.moves
 }
 
-/// When reports fell due by the calendar, or a version of the plan began to act, in order.
-fn dates(facts: &Facts, from: Timestamp, to: Timestamp) -> BTreeSet<Timestamp> {
-    let due = Verdicts::of_actions(facts, to, |_| false);
-    let due = due.iter().flat_map(Verdicts::periods).map(|(_, due_at)| due_at);
-    let acts = facts.plan_versions().map(|(acts_from, _)| acts_from);
-    due.chain(acts).filter(|&at| from < at && at <= to).collect()
+/// The judgement of a slice by the rules themselves, for [`moves`]; `slice` says what it was as of the instant.
+#[must_use]
+pub fn judgement(facts: &Facts, slice: Option<&Slice>, t: Timestamp, wanted: Option<&BTreeSet<ActionId>>) -> Option<Judgement> {
+    let all = Verdicts::of_actions(facts, t, |action| wanted.is_none_or(|wanted| wanted.contains(action)))?;
+    let next_change = all.next_change();
+    match slice {
+        Some(slice) => Some(Judgement {
+            parts: all.parts(slice),
+            next_change,
+        }),
+        None if wanted.is_some() => None,
+        None => Some(Judgement {
+            parts: Vec::new(),
+            next_change,
+        }),
+    }
 }
 
 fn just_before(t: Timestamp) -> Timestamp {
     t.checked_sub(SignedDuration::from_micros(1)).unwrap_or(t)
 }
 
-struct Walk<'f, S> {
-    facts: &'f Facts,
-    slice: &'f S,
+struct Walk<'j, J> {
+    judge: &'j J,
     now: Timestamp,
     /// Nothing changes before it but by an entry.
     next_change: Timestamp,
@@ -122,11 +151,10 @@ struct Walk<'f, S> {
     moves: Vec<Move>,
 }
 
-impl<'f, S: Fn(Timestamp) -> Option<Slice>> Walk<'f, S> {
-    fn begin(facts: &'f Facts, slice: &'f S, from: Timestamp) -> Self {
+impl<'j, J: Fn(Timestamp, Option<&BTreeSet<ActionId>>) -> Option<Judgement>> Walk<'j, J> {
+    fn begin(judge: &'j J, from: Timestamp) -> Self {
         let mut walk = Self {
-            facts,
-            slice,
+            judge,
             now: from,
             next_change: from,
             parts: Vec::new(),
@@ -138,11 +166,13 @@ impl<'f, S: Fn(Timestamp) -> Option<Slice>> Walk<'f, S> {
 
     /// All parts as of t.
     fn judge(&mut self, t: Timestamp) -> Vec<Part> {
-        let all = Verdicts::as_of(self.facts, t);
         // A draft has no calendar: it is looked at again at every entry.
-        self.next_change = all.as_ref().map_or(t, Verdicts::next_change);
-        let slice = (self.slice)(t);
-        all.zip(slice).map(|(all, slice)| all.parts(&slice)).unwrap_or_default()
+        let Judgement { parts, next_change } = (self.judge)(t, None).unwrap_or(Judgement {
+            parts: Vec::new(),
+            next_change: t,
+        });
+        self.next_change = next_change;
+        parts
     }
 
     /// Only time passes.
@@ -169,16 +199,18 @@ impl<'f, S: Fn(Timestamp) -> Option<Slice>> Walk<'f, S> {
             )
         };
         let touched: Option<BTreeSet<_>> = causes.iter().map(|one| one.action.clone().filter(|_| !sets_date(one))).collect();
-        let parts = match (touched, (self.slice)(t)) {
-            (Some(touched), Some(slice)) if self.next_change > t => {
-                let judged = Verdicts::of_actions(self.facts, t, |action| touched.contains(action));
-                let judged = judged.map(|all| all.parts(&slice)).unwrap_or_default();
+        let touched = touched.filter(|_| self.next_change > t);
+        let judged = touched
+            .as_ref()
+            .and_then(|touched| Some((touched, (self.judge)(t, Some(touched))?)));
+        let parts = match judged {
+            Some((touched, judged)) => {
                 let mut parts = self.parts.clone();
                 parts.retain(|part| !touched.contains(&part.action));
-                parts.extend(judged);
+                parts.extend(judged.parts);
                 parts
             }
-            _ => self.judge(t),
+            None => self.judge(t),
         };
         self.replace(t, causes, parts);
         self.now = t;
@@ -237,7 +269,15 @@ mod tests {
         world.submit("2026-04-05 09:00", "a", "2026-Q1", "50").expect("accepted");
         world.submit("2026-04-12 09:00", "a", "2026-Q1", "80").expect("accepted");
         let (from, to) = (at("2026-04-01 00:00"), at("2026-07-12 00:00"));
-        let moves = moves(&world.facts, |_| Some(Slice::Scope(crate::Scope::Plan)), from, to);
+        let judge = |t: Timestamp, wanted: Option<&BTreeSet<ActionId>>| {
+            let whole = Slice::Scope(crate::Scope::Plan);
+            judgement(&world.facts, Some(&whole), t, wanted)
+        };
+        let due = Verdicts::as_of(&world.facts, to).into_iter();
+        let due: Vec<_> = due
+            .flat_map(|all| all.periods().map(|(_, due_at)| due_at).collect::<Vec<_>>())
+            .collect();
+        let moves = moves(&world.facts, &world.facts.recorded(from, to), due.into_iter(), judge, (from, to));
         let told: Vec<_> = moves
             .iter()
             .map(|one| (one.at, one.causes.len(), one.before, one.after, one.added.strict))

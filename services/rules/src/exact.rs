@@ -75,7 +75,9 @@ impl FromStr for Decimal {
         if whole.len() > 15 || part.len() > 6 {
             return Err(refused());
         }
-        let magnitude = format!("{whole}{part:0<6}").parse::<i128>().map_err(|_| refused())?;
+        let number = |digits: &str| digits.bytes().fold(0, |number, digit| number * 10 + i128::from(digit - b'0'));
+        let scale = (part.len()..6).fold(1, |scale, _| scale * 10);
+        let magnitude = number(whole) * MILLIONTHS + number(part) * scale;
         debug_assert!(magnitude < DECIMAL_BOUND);
         Ok(Self(if negative { -magnitude } else { magnitude }))
     }

@@ -146,20 +146,23 @@ pub struct Extension {
 ///
 /// A plan version is the *whole* plan as it is from `acts_from` on. The caller composes revisions:
 /// one that is approved before another begins to act hands in the later one's plan once more.
+///
+/// A copy shares everything with its original until one of them changes: it costs nothing to put a question to the facts
+/// as they are while entries go on coming in.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// In the order in which they begin to act, then of recording.
-    pub versions: Vec<Version>,
+    pub versions: Arc<Vec<Version>>,
     /// In the order in which anything named them.
-    pub assignments: Vec<Desk>,
-    desk_of: HashMap<AssignmentId, usize>,
+    pub assignments: Arc<Vec<Arc<Desk>>>,
+    desk_of: Arc<HashMap<AssignmentId, usize>>,
     /// The places in `assignments` of an action's, in the order of their making.
-    pub by_action: BTreeMap<ActionId, Vec<usize>>,
+    pub by_action: Arc<BTreeMap<ActionId, Vec<usize>>>,
     /// The places in `assignments` of those that were made, in the order of their making: journals may be read in any
     /// order beside each other, and answers must not show which.
-    pub in_order: Vec<usize>,
+    pub in_order: Arc<Vec<usize>>,
     /// In the order of recording.
-    pub extensions: HashMap<Period, Vec<(Entry, Extension)>>,
+    pub extensions: Arc<HashMap<Period, Vec<(Entry, Extension)>>>,
 }
 
 /// Everything about one assignment.
@@ -170,7 +173,58 @@ pub struct Desk {
     /// What became of it, in the order of recording.
     pub events: Vec<(Entry, DeskEvent)>,
     /// What was sent and decided for each period, in the order of recording.
-    pub courses: BTreeMap<Period, Vec<(Entry, CourseEvent)>>,
+    pub courses: Courses,
+}
+
+/// The events of each period, in the order of recording. A list in the order of the periods, since most assignments have
+/// few, and there are very many assignments.
+#[derive(Clone, Debug, Default)]
+pub struct Courses(Vec<(Period, Vec<(Entry, CourseEvent)>)>);
+
+impl Courses {
+    fn place(&self, period: Period) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&period, |(other, _)| *other)
+    }
+
+    /// What was recorded for a period, if anything was.
+    #[must_use]
+    pub fn get(&self, period: Period) -> Option<&Vec<(Entry, CourseEvent)>> {
+        self.place(period).ok().map(|at| &self.0[at].1)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, period: Period) -> Option<&mut Vec<(Entry, CourseEvent)>> {
+        self.place(period).ok().map(|at| &mut self.0[at].1)
+    }
+
+    /// The events of a period, to be added to.
+    pub fn of(&mut self, period: Period) -> &mut Vec<(Entry, CourseEvent)> {
+        let at = self.place(period).unwrap_or_else(|at| {
+            if self.0.len() < 4 {
+                self.0.reserve_exact(1);
+            }
+            self.0.insert(at, (period, Vec::new()));
+            at
+        });
+        &mut self.0[at].1
+    }
+
+    /// Takes the events of a period away.
+    pub fn remove(&mut self, period: Period) {
+        if let Ok(at) = self.place(period) {
+            self.0.remove(at);
+        }
+    }
+
+    /// All periods with their events, in order.
+    pub fn all(&self) -> impl Iterator<Item = (&Period, &Vec<(Entry, CourseEvent)>)> {
+        self.0.iter().map(|(period, events)| (period, events))
+    }
+
+    /// The periods before one.
+    pub fn before(&self, period: Period) -> impl Iterator<Item = (&Period, &Vec<(Entry, CourseEvent)>)> {
+        self.all().take_while(move |(earlier, _)| **earlier < period)
+    }
 }
 
 /// How an assignment came to be.
@@ -201,7 +255,7 @@ pub enum DeskEvent {
 #[derive(Clone, Debug)]
 pub enum CourseEvent {
     /// A report came.
-    Submitted(Report),
+    Submitted(Arc<Report>),
     /// A version was judged.
     Reviewed {
         /// Which.
@@ -226,7 +280,7 @@ impl Facts {
         let version = Version::new(acts_from, effective_on, entry, plan.into());
         let key = |version: &Version| (version.acts_from, version.entry.recorded_at);
         let at = self.versions.partition_point(|other| key(other) <= key(&version));
-        self.versions.insert(at, version);
+        Arc::make_mut(&mut self.versions).insert(at, version);
     }
 
     /// An assignment is proposed to an institution. A second of the same id is not taken.
@@ -266,7 +320,7 @@ impl Facts {
     /// A report enters the journal.
     pub fn report_submitted(&mut self, entry: Entry, report: Report) {
         let desk = self.desk(&report.assignment);
-        self.course_event(entry, desk, report.period, CourseEvent::Submitted(report));
+        self.course_event(entry, desk, report.period, CourseEvent::Submitted(Arc::new(report)));
     }
 
     /// A report version is reviewed.
@@ -283,7 +337,8 @@ impl Facts {
 
     /// A due day is moved.
     pub fn extension_granted(&mut self, entry: Entry, extension: Extension) {
-        insert(self.extensions.entry(extension.period).or_default(), entry, extension);
+        let extensions = Arc::make_mut(&mut self.extensions);
+        insert(extensions.entry(extension.period).or_default(), entry, extension);
     }
 
     /// The versions of the plan, in the order in which they begin to act.
@@ -302,6 +357,11 @@ impl Facts {
     #[must_use]
     pub fn find(&self, id: &AssignmentId) -> Option<usize> {
         self.desk_of.get(id).copied()
+    }
+
+    /// All assignments that anything named, each with its place.
+    pub fn names(&self) -> impl Iterator<Item = (&AssignmentId, usize)> {
+        self.desk_of.iter().map(|(id, desk)| (id, *desk))
     }
 
     /// The first of the line that an assignment belongs to.
@@ -342,18 +402,23 @@ impl Facts {
             return at;
         }
         let at = self.assignments.len();
-        self.assignments.push(Desk::default());
-        self.desk_of.insert(id.clone(), at);
+        Arc::make_mut(&mut self.assignments).push(Arc::default());
+        Arc::make_mut(&mut self.desk_of).insert(id.clone(), at);
         at
+    }
+
+    /// Everything about an assignment, to be added to.
+    pub fn desk_mut(&mut self, at: usize) -> &mut Desk {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.assignments)[at])
     }
 
     fn make(&mut self, entry: Entry, assignment: Assignment, handed_from: Option<usize>) {
         let at = self.desk(&assignment.id);
-        let desk = &mut self.assignments[at];
-        if desk.made.is_none() {
-            self.in_order.push(at);
-            self.by_action.entry(assignment.action.clone()).or_default().push(at);
-            desk.made = Some(Made {
+        if self.assignments[at].made.is_none() {
+            Arc::make_mut(&mut self.in_order).push(at);
+            let by_action = Arc::make_mut(&mut self.by_action);
+            by_action.entry(assignment.action.clone()).or_default().push(at);
+            self.desk_mut(at).made = Some(Made {
                 entry,
                 assignment,
                 handed_from,
@@ -363,16 +428,20 @@ impl Facts {
 
     fn desk_event(&mut self, entry: Entry, id: &AssignmentId, event: DeskEvent) {
         let at = self.desk(id);
-        insert(&mut self.assignments[at].events, entry, event);
+        insert(&mut self.desk_mut(at).events, entry, event);
     }
 
     fn course_event(&mut self, entry: Entry, desk: usize, period: Period, event: CourseEvent) {
-        insert(self.assignments[desk].courses.entry(period).or_default(), entry, event);
+        insert(self.desk_mut(desk).courses.of(period), entry, event);
     }
 }
 
 /// Keeps the order of recording; what is recorded at one instant stays in the order of arrival.
 fn insert<T>(events: &mut Vec<(Entry, T)>, entry: Entry, event: T) {
     let at = events.partition_point(|(other, _)| other.recorded_at <= entry.recorded_at);
+    // Nearly all of these lists have one or two events, and there are very many of them.
+    if events.len() < 4 {
+        events.reserve_exact(1);
+    }
     events.insert(at, (entry, event));
 }

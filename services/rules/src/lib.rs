@@ -9,6 +9,7 @@
 //! errors meant for developers. Verdicts carry values ([`finding`]), callers say them.
 
 pub mod action;
+pub mod alert;
 pub mod assignment;
 pub mod calendar;
 pub mod comparison;
@@ -33,7 +34,7 @@ mod world;
 pub use action::{ActionState, ActionVerdict, Rule, action};
 pub use assignment::Standing;
 pub use calendar::{Calendar, Count};
-pub use comparison::{Difference, Move, moves};
+pub use comparison::{Difference, Judgement, Move, judgement, moves};
 pub use exact::{Decimal, Exact, Reading};
 pub use facts::{Assignment, Cover, Decision, Entry, Extension, Facts, Position, Report, Resolution, Source, Value};
 pub use finding::Finding;

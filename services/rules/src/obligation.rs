@@ -340,7 +340,7 @@ pub fn check_values(
         let is_ratio = |value: &Value| matches!(value, Value::Ratio { .. });
         let twice = values.iter().any(|(other, v)| other == id && is_ratio(v) != is_ratio(value));
         let mut others = desks.iter().flat_map(|&desk| {
-            let courses = facts.assignments[desk].courses.iter();
+            let courses = facts.assignments[desk].courses.all();
             courses.filter(move |(other, _)| **other != period || facts.find(assignment) != Some(desk))
         });
         let mixed = twice
@@ -365,7 +365,7 @@ pub fn stated_before(facts: &Facts, assignment: &AssignmentId, period: Period, t
     // No more steps back than there are assignments, so that a wrong journal can't turn in a circle.
     for _ in 0..facts.assignments.len() {
         let Some(at) = desk else { break };
-        for (earlier, events) in facts.assignments[at].courses.range(..period) {
+        for (earlier, events) in facts.assignments[at].courses.before(period) {
             for (indicator, value) in Course::of(events, t).report.into_iter().flat_map(|report| &report.values) {
                 let known = last.get(indicator).is_some_and(|(other, _)| other >= earlier);
                 if !known {
@@ -460,7 +460,7 @@ impl<'f> Owed<'f> {
                 }
             }
         }
-        let events = facts.assignments[desk].courses.get(&terms.period);
+        let events = facts.assignments[desk].courses.get(terms.period);
         let course = Course::of(events.map(Vec::as_slice).unwrap_or_default(), plan.t);
         let mut owed = Self {
             desk,

@@ -106,7 +106,12 @@ impl Period {
 
 impl Ord for Period {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |period: &Self| (period.last_day(), period.first_day());
+        // Months counted from the year 0: of the last one, and of the one before the first.
+        let key = |period: &Self| {
+            let months = i32::from(period.frequency.months());
+            let last = i32::from(period.year) * 12 + i32::from(period.number) * months;
+            (last, last - months)
+        };
         key(self).cmp(&key(other))
     }
 }

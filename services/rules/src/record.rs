@@ -80,13 +80,13 @@ impl Facts {
             let acts_from = version.acts_from;
             note(&version.entry, None, Event::PlanVersion { acts_from });
         }
-        for (period, extensions) in &self.extensions {
+        for (period, extensions) in self.extensions.iter() {
             for (entry, extension) in extensions.iter().filter(|(entry, _)| lies(entry)) {
                 let (cover, period) = (extension.cover.clone(), *period);
                 note(entry, None, Event::Extended { cover, period });
             }
         }
-        for desk in &self.assignments {
+        for desk in self.assignments.iter() {
             let Some(made) = &desk.made else { continue };
             let (assignment, action) = (&made.assignment.id, Some(&made.assignment.action));
             let answered = desk.events.iter().map(|(entry, _)| entry);
@@ -130,7 +130,7 @@ impl Facts {
 }
 
 fn courses(desk: &Desk) -> impl Iterator<Item = (Period, &Entry, &CourseEvent)> {
-    let courses = desk.courses.iter();
+    let courses = desk.courses.all();
     courses.flat_map(|(period, events)| events.iter().map(|(entry, event)| (*period, entry, event)))
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::action::{ActionState, ActionVerdict, judge};
 use crate::exact::{Decimal, Reading, weighted_mean};
@@ -14,7 +15,7 @@ use crate::indicator::{Case, Row, rows};
 use crate::names::{ActionId, AssignmentId, ComponentId, InstitutionId, TerritoryCode};
 use crate::obligation::{Obligation, ObligationState, Timeliness};
 use crate::period::Period;
-use crate::plan::Role;
+use crate::plan::{Plan, Role};
 
 /// What a scorecard is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -222,6 +223,29 @@ impl<'f> Verdicts<'f> {
     #[must_use]
     pub fn rules(&self) -> u32 {
         self.plan.plan().policy.rules
+    }
+
+    /// The plan that acts.
+    pub(crate) fn plan(&self) -> &'f Plan {
+        self.plan.plan()
+    }
+
+    /// Each action with all that a verdict on it looks at, in the plan's order.
+    pub(crate) fn cases(&self) -> impl Iterator<Item = Case<'_, 'f>> {
+        let of_plan = |judged: &Judged| self.plan.now().action(&judged.verdict.action);
+        let judged = self.judged.iter().filter_map(move |judged| Some((of_plan(judged)?, judged)));
+        judged.map(|(action, judged)| Case::new(&self.plan, &self.periods, action, &self.rows[judged.rows.clone()]))
+    }
+
+    /// The institution that leads an action on a day, or led it on its last: the first to be assigned.
+    pub(crate) fn lead_on(&self, action: &ActionId, day: Date) -> Option<InstitutionId> {
+        let judged = &self.judged[*self.place_of.get(action)?];
+        let day = self.plan.now().action(action).map_or(day, |action| action.end.min(day));
+        let mut leads = self.rows[judged.rows.clone()].iter().filter(|row| {
+            let standing = &row.standing;
+            row.is_lead() && standing.accepted_at.is_some() && standing.is_in_force_on(day)
+        });
+        leads.next().map(|row| row.standing.assignment.institution.clone())
     }
 
     /// The verdicts on all actions, in the plan's order.

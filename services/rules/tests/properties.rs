@@ -1,16 +1,16 @@
 //! What holds for all stories: of calls that the rules let through, and of facts in any disorder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use vigia_rules::{
-    Action, ActionState, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Difference,
+    Action, ActionId, ActionState, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Difference,
     Direction, Entry, Extension, Facts, Frequency, Index, Indicator, Interpolation, Milestone, Obligation, ObligationState, Period, Plan,
     Point, Policy, Position, Reading, Report, Resolution, Role, Scope, Slice, Source, Timeliness, Value, Verdicts, Window, action,
-    action_since, check, extend, moves, obligation, obligation_since, obligations, review, submit, trajectory, waive,
+    action_since, check, extend, judgement, moves, obligation, obligation_since, obligations, review, submit, trajectory, waive,
 };
 
 /// Assignments `a0` to `a3`; `a3` is co-responsible, in the canton 1701.
@@ -489,7 +489,9 @@ proptest! {
             let parts = Verdicts::as_of(&facts, t).map(|all| all.parts(&slice)).unwrap_or_default();
             Index::of(&parts)
         };
-        let parts = moves(&facts, |_| Some(slice.clone()), from, to);
+        let judge = |t: Timestamp, wanted: Option<&BTreeSet<ActionId>>| judgement(&facts, Some(&slice), t, wanted);
+        let due = Verdicts::as_of(&facts, to).map(|all| all.periods().map(|(_, due_at)| due_at).collect::<Vec<_>>());
+        let parts = moves(&facts, &facts.recorded(from, to), due.into_iter().flatten(), judge, (from, to));
         let sum = parts.iter().fold(Difference::default(), |sum, part| sum.plus(part.added));
         prop_assert_eq!(sum, Difference::between(&index(from), &index(to)), "{:?} {:#?}", slice, parts);
         // Whatever moved was moved by something that lies between.
@@ -646,7 +648,7 @@ proptest! {
     }
 
     #[test]
-    fn periods_read_back_and_follow_each_other(days in 0..20_000_i64) {
+    fn periods_read_back_and_follow_each_other(days in 0..20_000_i64, apart in -400..400_i64) {
         for frequency in [Frequency::Monthly, Frequency::Quarterly, Frequency::Semiannual, Frequency::Annual] {
             let day = day(0, days);
             let period = frequency.period_of(day);
@@ -654,6 +656,12 @@ proptest! {
             prop_assert_eq!(period.to_string().parse::<Period>(), Ok(period));
             let next = frequency.period_of(period.last_day().tomorrow().expect("a day"));
             prop_assert!(period < next && next.first_day() > period.last_day());
+            // They are ordered by their last days, then by their first ones.
+            for other in [Frequency::Monthly, Frequency::Quarterly, Frequency::Semiannual, Frequency::Annual] {
+                let other = other.period_of(self::day(0, days + apart));
+                let by_days = |period: Period| (period.last_day(), period.first_day());
+                prop_assert_eq!(period.cmp(&other), by_days(period).cmp(&by_days(other)), "{} {}", period, other);
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     lang::{lang, say},
     output::{self, Usage},
     report::{Late, Materials, late},
+    voices,
 };
 
 /// What is asked for.
@@ -45,13 +46,15 @@ struct Row {
     state: String,
     late_since: String,
     days_late: i64,
+    tried: String,
+    next_on: String,
     obligation: String,
     /// Whether it comes from a scratch server.
     simulated: bool,
 }
 
 /// Headings with the width of their columns.
-fn columns() -> [(&'static str, u16); 13] {
+fn columns() -> [(&'static str, u16); 15] {
     [
         (say("institución", "institution"), 36),
         (say("hoy responde", "answers now"), 30),
@@ -64,6 +67,8 @@ fn columns() -> [(&'static str, u16); 13] {
         (say("estado", "state"), 24),
         (say("en mora desde", "late since"), 18),
         (say("días", "days"), 8),
+        (say("qué se intentó", "what was tried"), 48),
+        (say("próxima fecha", "next date"), 14),
         (say("obligación", "obligation"), 44),
         (say("simulado", "simulated"), 10),
     ]
@@ -88,46 +93,58 @@ impl Row {
                 .map(|due| materials.zone.to_datetime(due).strftime("%Y-%m-%d %H:%M").to_string())
                 .unwrap_or_default(),
             days_late: due.map_or(0, |due| days(due, materials.as_of)),
+            tried: tried(materials, &owed.name),
+            next_on: next_on(materials, &owed.name),
             obligation: owed.name.clone(),
             simulated: materials.basis.simulated,
         }
     }
 
-    fn cells(&self) -> [String; 13] {
-        let Self {
-            institution,
-            answers_now,
-            focal_point,
-            email,
-            phone,
-            action,
-            text,
-            period,
-            state,
-            late_since,
-            days_late,
-            obligation,
-            simulated,
-        } = self;
-        let days = days_late.to_string();
-        let simulated = if *simulated { say("SIMULADO", "SIMULATED") } else { "" }.to_owned();
+    fn cells(&self) -> [String; 15] {
+        let days = self.days_late.to_string();
+        let simulated = if self.simulated { say("SIMULADO", "SIMULATED") } else { "" }.to_owned();
         [
-            institution,
-            answers_now,
-            focal_point,
-            email,
-            phone,
-            action,
-            text,
-            period,
-            state,
-            late_since,
+            &self.institution,
+            &self.answers_now,
+            &self.focal_point,
+            &self.email,
+            &self.phone,
+            &self.action,
+            &self.text,
+            &self.period,
+            &self.state,
+            &self.late_since,
             &days,
-            obligation,
+            &self.tried,
+            &self.next_on,
+            &self.obligation,
             &simulated,
         ]
         .map(Clone::clone)
     }
+}
+
+/// What was tried about an obligation, the newest first: `2024-08-05 llamada: Enviarán el reporte`.
+fn tried(materials: &Materials, obligation: &str) -> String {
+    let on_it = materials.follow_ups.iter().flatten().filter(|one| one.obligation == obligation);
+    let mut on_it: Vec<_> = on_it.map(|one| (one.happen_time.as_ref().and_then(instant), one)).collect();
+    on_it.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let said = on_it.iter().map(|(at, one)| {
+        let day = at.map(|at| materials.zone.to_datetime(at).date().to_string());
+        format!(
+            "{} {}: {}",
+            day.unwrap_or_default(),
+            voices::follow_ups::kind_word(one.kind()),
+            one.outcome
+        )
+    });
+    said.collect::<Vec<_>>().join(" · ")
+}
+
+/// The next date that was agreed on last.
+fn next_on(materials: &Materials, obligation: &str) -> String {
+    let on_it = materials.follow_ups.iter().flatten().filter(|one| one.obligation == obligation);
+    on_it.map(|one| one.next_on.clone()).next_back().unwrap_or_default()
 }
 
 /// Whole days between two instants.
@@ -220,6 +237,8 @@ mod tests {
             state: String::new(),
             late_since: String::new(),
             days_late: 3,
+            tried: String::new(),
+            next_on: String::new(),
             obligation: String::new(),
             simulated: true,
         };

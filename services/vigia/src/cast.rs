@@ -217,6 +217,21 @@ impl Cast {
         self.clients(clients.collect::<Result<_>>()?).await
     }
 
+    /// Makes institutions that were let in counterparts too: they may judge and comment.
+    pub async fn counterparts(&mut self, ids: impl IntoIterator<Item = &String>) -> Result<()> {
+        for id in ids {
+            let (client, scope, request_id) = (format!("clients/{id}"), format!("institutions/{id}"), self.request_id());
+            grant(&self.administrator, &client, Role::Counterpart, &scope, request_id).await?;
+        }
+        Ok(())
+    }
+
+    /// The administrator, who keeps accounts and erases texts.
+    #[cfg(test)]
+    pub fn administrator(&self) -> Principal {
+        self.administrator.clone()
+    }
+
     /// Lets clients in, at once: their calls wait for the same commits.
     async fn clients(&mut self, clients: Vec<NewClient>) -> Result<()> {
         let calls: Vec<_> = clients

@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::transport::{Channel, ServerTlsConfig};
+use vigia_compliance::AlertOptions;
 use vigia_identity::Cost;
 use vigia_platform::{Area, Clock, Db, Durability, Guarded, Kit, Peer, Route, Store, TokenSource, token::Key};
 use vigia_reporting::EvidenceOptions;
@@ -39,6 +40,8 @@ pub struct Options {
     pub evidence: EvidenceOptions,
     /// Certificates and keys.
     pub tls: Tls,
+    /// How people are told of alerts.
+    pub alerts: AlertOptions,
 }
 
 impl Options {
@@ -128,7 +131,10 @@ async fn build_one(options: &Options, area: Area, built: &BTreeMap<Area, Guarded
         Area::Plans => vigia_plans::build(kit).await?,
         Area::Assignments => vigia_assignments::build(kit, peer(Area::Plans)?).await?,
         Area::Reporting => vigia_reporting::build(kit, peer(Area::Plans)?, peer(Area::Assignments)?, options.evidence.clone()).await?,
-        Area::Compliance => vigia_compliance::build(kit, peer(Area::Plans)?, peer(Area::Assignments)?, peer(Area::Reporting)?).await?,
+        Area::Compliance => {
+            let (plans, assignments, reporting) = (peer(Area::Plans)?, peer(Area::Assignments)?, peer(Area::Reporting)?);
+            vigia_compliance::build(kit, plans, assignments, reporting, &options.directory, options.alerts.clone()).await?
+        }
     })
 }
 

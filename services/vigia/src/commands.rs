@@ -81,6 +81,7 @@ fn options(config: &Config) -> Result<cluster::Options> {
         peers: config.peers(),
         evidence: config.evidence(),
         tls: config.tls.clone(),
+        alerts: config.alerts(),
     };
     Ok(options)
 }

@@ -115,7 +115,7 @@ impl Play {
         parse_as_of(&local.replace(' ', "T"), &self.scenario.zone).expect("a local time")
     }
 
-    fn wire(&self, local: &str) -> prost_types::Timestamp {
+    pub(super) fn wire(&self, local: &str) -> prost_types::Timestamp {
         timestamp(self.at(local))
     }
 
@@ -124,7 +124,7 @@ impl Play {
     }
 }
 
-fn reason(status: &Status) -> String {
+pub(super) fn reason(status: &Status) -> String {
     let details = status.get_error_details();
     details.error_info().map(|info| info.reason.clone()).unwrap_or_default()
 }

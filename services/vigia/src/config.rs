@@ -13,6 +13,7 @@ use figment::{
     providers::{Env, Format, Serialized, Toml},
 };
 use serde::{Deserialize, Serialize};
+use vigia_compliance::AlertOptions;
 use vigia_platform::Area;
 use vigia_reporting::EvidenceOptions;
 
@@ -47,8 +48,42 @@ pub struct Config {
     pub peers: Peers,
     /// Where evidence lies, and how much of it there may be.
     pub evidence: Evidence,
+    /// How people are told of alerts.
+    pub alerts: Alerts,
     /// What is logged, and how.
     pub log: Log,
+}
+
+/// Alerts that are sent. Without `smtp_url` and `webhooks` nobody is told anything: alerts are only listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// SMTP server: `smtps://user:password@host`, `smtp://host?tls=required`, or `smtp://host:25` without a password on a
+    /// network that is trusted. `VIGIA_ALERTS_SMTP_URL`.
+    pub smtp_url: Option<String>,
+    /// Who writes, as `Vigía <avisos@ejemplo.gob.ec>`. `VIGIA_ALERTS_SENDER`.
+    pub sender: Option<String>,
+    /// Address that messages name, where their reader can look; without it they name a command. `VIGIA_ALERTS_LINK`.
+    pub link: Option<String>,
+    /// Systems that are called with signed webhooks (Standard Webhooks). `VIGIA_ALERTS_WEBHOOKS`, as
+    /// `[{name="rector",url="https://…",secret="whsec_…"}]`.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// A system that is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhook {
+    /// Its id, a-z, 0-9 and hyphen.
+    pub name: String,
+    /// Where it is called; redirects are not followed.
+    pub url: String,
+    /// `whsec_` and 24 to 64 bytes in base64, known to it and to us.
+    pub secret: String,
+    /// The institution whose alerts it gets, as id; all if absent.
+    pub institution: Option<String>,
+    /// Whether it may lie in a private network, and be called by plain HTTP.
+    pub private: bool,
 }
 
 /// Evidence that institutions upload.
@@ -132,6 +167,7 @@ impl Default for Config {
             tls: Tls::default(),
             peers: Peers::default(),
             evidence: Evidence::default(),
+            alerts: Alerts::default(),
             log: Log::default(),
         }
     }
@@ -220,6 +256,23 @@ impl Config {
         }
     }
 
+    /// How people are told of alerts.
+    pub fn alerts(&self) -> AlertOptions {
+        let webhooks = self.alerts.webhooks.iter().cloned().map(|webhook| vigia_compliance::Webhook {
+            name: webhook.name,
+            url: webhook.url,
+            secret: webhook.secret,
+            institution: webhook.institution,
+            private: webhook.private,
+        });
+        AlertOptions {
+            smtp_url: self.alerts.smtp_url.clone(),
+            sender: self.alerts.sender.clone(),
+            link: self.alerts.link.clone(),
+            webhooks: webhooks.collect(),
+        }
+    }
+
     /// The addresses of the others.
     pub fn peers(&self) -> BTreeMap<Area, String> {
         let Peers {
@@ -261,6 +314,8 @@ mod tests {
             ("services = ['plan']", "plan"),
             ("database = 'mysql://x/y'", "database"),
             ("[evidence]\nquota = 1", "quota"),
+            ("[alerts]\nsmtp = 'x'", "smtp"),
+            ("[[alerts.webhooks]]\nkey = 'x'", "key"),
         ] {
             let fault = load(toml).err().map(|fault| fault.to_string()).unwrap_or_default();
             assert!(fault.contains(key), "{toml}: {fault}");

@@ -106,6 +106,9 @@ enum Step {
     Reprogram {
         plan: usize,
     },
+    Assess {
+        plan: usize,
+    },
     Extend {
         plan: usize,
     },
@@ -152,6 +155,7 @@ pub async fn run(directory: &Path, once: bool, json: bool) -> Result<()> {
         peers: BTreeMap::new(),
         evidence: EvidenceOptions::in_directory(directory.join("evidence")),
         tls: Tls::default(),
+        alerts: vigia_compliance::AlertOptions::default(),
     };
     let running = cluster::start_on(listen().await?, cluster::build(&options).await?, None, true)?;
     let cast = connect(directory, &running).await?;
@@ -357,6 +361,8 @@ impl Stage {
             self.plan(succession.on.max(BEGIN), 7, Step::Succeed { succession: index })?;
         }
         self.plan(date(2020, 9, 15), 9, Step::Reprogram { plan: 2 })?;
+        // Published after the plan's end; the day is illustrative.
+        self.plan(date(2023, 3, 1), 9, Step::Assess { plan: 2 })?;
         self.plan(date(2021, 7, 20), 9, Step::Extend { plan: 0 })
     }
 
@@ -431,6 +437,7 @@ impl Stage {
                 };
                 ObligationServiceClient::new(coordinator).grant_extension(request).await.map(drop)
             }
+            Step::Assess { plan } => self.assess(*plan).await,
             Step::Ask { plan, period, end } => self.ask(*plan, period, *end).await,
             Step::Submit {
                 plan,
@@ -471,8 +478,8 @@ impl Stage {
 /// What the demo says about its data, before all else.
 pub fn say_what_is_real() {
     output::line(say(
-        "REAL: los planes, las instituciones, sus sucesiones y los territorios, con sus fuentes y sus marcas (deploy/data/README.md); indicadores y metas de vcm y lgbti son ilustrativos.",
-        "REAL: plans, institutions, their successions and territories, with their sources and marks (deploy/data/README.md); indicators and targets of vcm and lgbti are illustrative.",
+        "REAL: los planes, las instituciones, sus sucesiones, los territorios y las notas publicadas del plan de gobierno abierto, con sus fuentes y sus marcas (deploy/data/README.md); indicadores y metas de vcm y lgbti son ilustrativos.",
+        "REAL: plans, institutions, their successions, territories and the published grades of the open government plan, with their sources and marks (deploy/data/README.md); indicators and targets of vcm and lgbti are illustrative.",
     ));
     output::line(say(
         "SIMULADO: los reportes, las revisiones, la prórroga y la impugnación. Nada dice algo sobre la conducta real de una institución.",

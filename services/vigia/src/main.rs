@@ -2,6 +2,8 @@
 #![allow(unreachable_pub, reason = "a binary: what is public in its modules is public in it alone")]
 
 mod access;
+#[cfg(test)]
+mod alert_tests;
 mod ask;
 mod backup;
 mod call_sheet;
@@ -30,6 +32,9 @@ mod simulate;
 mod stage;
 mod telemetry;
 mod tls;
+mod voices;
+#[cfg(test)]
+mod voices_tests;
 mod watch;
 mod yaml;
 
@@ -241,6 +246,8 @@ enum Command {
         database: Option<String>,
     },
     #[command(flatten)]
+    Voices(voices::Command),
+    #[command(flatten)]
     Institution(institution::Command),
     #[command(flatten)]
     Office(office::Command),
@@ -361,6 +368,7 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
             let processes = if separate { Processes::EachItsOwn } else { Processes::One };
             return simulate::run(&files, processes, database, json).await;
         }
+        Command::Voices(command) => voices::run(&command, json).await?,
         Command::Institution(command) => return institution::run(&command, json).await,
         Command::Office(command) => office::run(&command, json).await?,
     }

@@ -9,13 +9,14 @@ use vigia_proto::{
         ProposeAssignmentRequest, Resolution, ResolveAssignmentRequest, SucceedInstitutionRequest, Succession,
         assignment_service_client::AssignmentServiceClient, institution_service_client::InstitutionServiceClient,
     },
+    compliance::{Assessment, RecordAssessmentRequest, assessment_service_client::AssessmentServiceClient},
     plans::{ApproveRevisionRequest, ProposeRevisionRequest, Revision, revision_service_client::RevisionServiceClient},
     reporting::{
         Decision, Extension, GrantExtensionRequest, IndicatorValue, Ratio, Report, ReviewReportRequest, SubmitReportRequest,
         WaiveObligationRequest, extension::Covers, indicator_value::Value, obligation_service_client::ObligationServiceClient,
         report_service_client::ReportServiceClient,
     },
-    types::Decimal,
+    types::{Decimal, Provenance},
 };
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     refused::Refused,
     scenario::{Event, Scenario, Verb},
     stage::Stage,
+    voices::grades::Scale,
     yaml::{Kind, Node},
 };
 
@@ -71,6 +73,7 @@ impl Stage {
                     .revise(&event.by, event.arg("effective"), &basis, event.arg("reason"), changes.into())
                     .await?)
             }
+            Verb::Assess => self.assess(caller, event).await,
         }
     }
 
@@ -265,6 +268,33 @@ impl Stage {
             request_id: self.cast.request_id(),
         };
         ObligationServiceClient::new(caller).grant_extension(request).await?;
+        Ok(())
+    }
+
+    /// An institution judges in its own name if it names nobody else; an auditor writes down what was published.
+    async fn assess(&mut self, caller: Principal, event: &Event) -> std::result::Result<(), Failed> {
+        let own = event.by.first().map(String::as_str).unwrap_or_default();
+        let assessor = event.node.text_of("assessor").unwrap_or(own);
+        let assessment = Assessment {
+            action: format!("{}/actions/{}", self.plan, id_of_code(event.arg("action"))),
+            assessor: format!("institutions/{assessor}"),
+            completion: Scale::Completion.read(event.node.get("completion"))?,
+            early_results: Scale::EarlyResults.read(event.node.get("early_results"))?,
+            reasons: said(event, "reason"),
+            provenance: Some(Provenance {
+                source: event.arg("source").to_owned(),
+                ..Provenance::default()
+            }),
+            assessed_on: event.arg("on").to_owned(),
+            ..Assessment::default()
+        };
+        let request = RecordAssessmentRequest {
+            parent: self.plan.clone(),
+            assessment_id: String::new(),
+            assessment: Some(assessment),
+            request_id: self.cast.request_id(),
+        };
+        AssessmentServiceClient::new(caller).record_assessment(request).await?;
         Ok(())
     }
 

@@ -62,10 +62,11 @@ pub enum Verb {
     Extend,
     Waive,
     Revise,
+    Assess,
 }
 
 /// Each verb with the keys that it takes besides [`ANY_VERB`]; those of the first list are needed.
-const VERBS: [(&str, Verb, &[&str], &[&str]); 14] = [
+const VERBS: [(&str, Verb, &[&str], &[&str]); 15] = [
     (
         "propose",
         Verb::Propose,
@@ -105,6 +106,12 @@ const VERBS: [(&str, Verb, &[&str], &[&str]); 14] = [
     ),
     ("waive", Verb::Waive, &["assignment", "period"], &[]),
     ("revise", Verb::Revise, &["effective", "changes"], &[]),
+    (
+        "assess",
+        Verb::Assess,
+        &["action", "completion"],
+        &["early_results", "assessor", "source", "on"],
+    ),
 ];
 
 /// What may stand in any event: the second line only tells the reader something.
@@ -140,6 +147,8 @@ pub enum About {
     Action(String),
     /// A scorecard: `plan`, `component X`, `institution x`, `territory 17`.
     Scorecard(String),
+    /// The newest judgement on an action, by code, of an assessor, beside the official one.
+    Assessment(String, String),
 }
 
 impl std::fmt::Display for About {
@@ -148,6 +157,7 @@ impl std::fmt::Display for About {
             Self::Obligation(assignment, period) => write!(f, "obligation {assignment} {period}"),
             Self::Action(code) => write!(f, "action {code}"),
             Self::Scorecard(scope) => write!(f, "scorecard {scope}"),
+            Self::Assessment(code, assessor) => write!(f, "assessment {code} {assessor}"),
         }
     }
 }
@@ -155,6 +165,7 @@ impl std::fmt::Display for About {
 /// The keys that an answer may have, for obligations, actions and scorecards.
 const OBLIGATION_KEYS: [&str; 3] = ["state", "timeliness", "due"];
 const ACTION_KEYS: [&str; 5] = ["state", "period", "strict", "observed", "validated"];
+const ASSESSMENT_KEYS: [&str; 4] = ["completion", "early_results", "official", "difference"];
 const SCORECARD_KEYS: [&str; 19] = [
     "strict",
     "observed",
@@ -221,7 +232,7 @@ impl Scenario {
             }
         }
         for event in &self.events {
-            for key in ["institution", "predecessor", "successor"] {
+            for key in ["institution", "predecessor", "successor", "assessor"] {
                 named.extend(event.node.text_of(key).map(str::to_owned));
             }
             named.extend(event.by.iter().filter(|by| !is_office(by)).cloned());
@@ -234,15 +245,23 @@ impl Scenario {
         named
     }
 
+    /// Those institutions that assess: they are counterparts.
+    pub fn counterparts(&self) -> BTreeSet<String> {
+        let assess = self.events.iter().filter(|event| event.verb == Verb::Assess);
+        assess
+            .flat_map(|event| event.by.iter().filter(|by| !is_office(by)).cloned())
+            .collect()
+    }
+
     /// A local time of the plan's zone as an instant.
     pub fn instant(&self, local: DateTime) -> Result<Timestamp> {
         instant(&self.zone, local)
     }
 }
 
-/// Whether somebody is an office of the governing body, and no institution.
+/// Whether somebody is an office of the governing body, or the auditor, and no institution.
 pub fn is_office(who: &str) -> bool {
-    matches!(who, "coordinator" | "reviewer" | "approver")
+    matches!(who, "coordinator" | "reviewer" | "approver" | "auditor")
 }
 
 /// A local time as an instant: one that occurs twice means the first, one that does not exist the instant after the gap.
@@ -294,21 +313,33 @@ impl Event {
 
 impl Expectation {
     fn parse(node: &Node) -> Result<Self> {
-        let asked = [node.get("obligation"), node.get("action"), node.get("scorecard")];
-        let (about, keys): (_, &[&str]) = match asked {
-            [Some(of), None, None] => {
-                let part = |key| {
-                    of.text_of(key)
-                        .with_context(|| format!("falta / missing: obligation.{key}"))
-                        .map(str::to_owned)
-                };
-                (About::Obligation(part("assignment")?, part("period")?), &OBLIGATION_KEYS)
-            }
-            [None, Some(code), None] => (About::Action(code.text().context("action")?.to_owned()), &ACTION_KEYS),
-            [None, None, Some(scope)] => (About::Scorecard(scope.text().context("scorecard")?.to_owned()), &SCORECARD_KEYS),
-            _ => bail!("una de / one of: obligation, action, scorecard"),
+        let part = |of: &Node, of_key: &str, key: &str| {
+            let text = of.text_of(key).with_context(|| format!("falta / missing: {of_key}.{key}"));
+            text.map(str::to_owned)
         };
-        only(node, &[keys, &["as_of", "obligation", "action", "scorecard", "why"]].concat())?;
+        let asked = [
+            node.get("obligation"),
+            node.get("action"),
+            node.get("scorecard"),
+            node.get("assessment"),
+        ];
+        let (about, keys): (_, &[&str]) = match asked {
+            [Some(of), None, None, None] => {
+                let about = About::Obligation(part(of, "obligation", "assignment")?, part(of, "obligation", "period")?);
+                (about, &OBLIGATION_KEYS)
+            }
+            [None, None, None, Some(of)] => {
+                let about = About::Assessment(part(of, "assessment", "action")?, part(of, "assessment", "assessor")?);
+                (about, &ASSESSMENT_KEYS)
+            }
+            [None, Some(code), None, None] => (About::Action(code.text().context("action")?.to_owned()), &ACTION_KEYS),
+            [None, None, Some(scope), None] => (About::Scorecard(scope.text().context("scorecard")?.to_owned()), &SCORECARD_KEYS),
+            _ => bail!("una de / one of: obligation, action, scorecard, assessment"),
+        };
+        only(
+            node,
+            &[keys, &["as_of", "obligation", "action", "scorecard", "assessment", "why"]].concat(),
+        )?;
         let mut answer = Vec::new();
         for (key, value) in node.entries().iter().filter(|(key, _)| keys.contains(&key.as_str())) {
             if !matches!(value.kind, Kind::Scalar(..)) {

@@ -15,7 +15,10 @@ use serde::Serialize;
 use tonic::Code;
 use vigia_platform::{decimal, instant, name::id_of_code, timestamp};
 use vigia_proto::{
-    compliance::{GetScorecardRequest, GetVerdictRequest, Scorecard, Verdict, compliance_service_client::ComplianceServiceClient},
+    compliance::{
+        GetScorecardRequest, GetVerdictRequest, ListAssessmentsRequest, Scorecard, SideBySide, Verdict,
+        assessment_service_client::AssessmentServiceClient, compliance_service_client::ComplianceServiceClient,
+    },
     reporting::{ListObligationsRequest, obligation_service_client::ObligationServiceClient},
 };
 
@@ -26,6 +29,7 @@ use crate::{
     refused::Refused,
     scenario::{About, Event, Expectation, Scenario},
     stage::{Backstage, Processes, Stage},
+    voices::grades::Scale,
 };
 
 /// Decimals to which a scenario writes indices.
@@ -278,6 +282,21 @@ async fn ask(auditor: &Principal, plan: &str, scenario: &Scenario, expectation: 
             let answer = compliance.get_scorecard(request).await.map_err(crate::refused::told)?.into_inner();
             return Ok(of_scorecard(&answer.scorecard.context("scorecard")?));
         }
+        About::Assessment(code, assessor) => {
+            let request = ListAssessmentsRequest {
+                parent: plan.to_owned(),
+                as_of,
+                page_size: 1000,
+                filter: format!(
+                    "action = \"{plan}/actions/{}\" AND assessor = \"institutions/{assessor}\"",
+                    id_of_code(code)
+                ),
+                ..ListAssessmentsRequest::default()
+            };
+            let mut service = AssessmentServiceClient::new(auditor.clone());
+            let answer = service.list_assessments(request).await.map_err(crate::refused::told)?.into_inner();
+            return Ok(answer.assessments.last().map(of_assessment).unwrap_or_default());
+        }
     };
     let answer = compliance.get_verdict(GetVerdictRequest { name, as_of }).await;
     let verdict = match answer {
@@ -322,6 +341,16 @@ fn of_action(verdict: &Verdict) -> Got {
         ("strict", some(&verdict.strict)),
         ("observed", some(&verdict.observed)),
         ("validated", some(&verdict.validated)),
+    ]
+}
+
+fn of_assessment(beside: &SideBySide) -> Got {
+    let assessed = beside.assessment.clone().unwrap_or_default();
+    vec![
+        ("completion", some(&Scale::Completion.write(&assessed.completion))),
+        ("early_results", some(&Scale::EarlyResults.write(&assessed.early_results))),
+        ("official", some(&Scale::Completion.write(&[beside.official_completion]))),
+        ("difference", beside.difference.map(|difference| difference.to_string())),
     ]
 }
 

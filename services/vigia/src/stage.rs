@@ -146,6 +146,7 @@ fn options(directory: &Path, database: Option<String>, clock: &Clock) -> cluster
         peers: BTreeMap::new(),
         evidence: EvidenceOptions::in_directory(directory.join("evidence")),
         tls: Tls::default(),
+        alerts: vigia_compliance::AlertOptions::default(),
     }
 }
 
@@ -213,6 +214,7 @@ impl Stage {
             services,
             _directory: directory,
         };
+        stage.cast.counterparts(&scenario.counterparts()).await?;
         stage.adopt(scenario, begin).await?;
         Ok(stage)
     }

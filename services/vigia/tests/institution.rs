@@ -6,10 +6,11 @@ mod office;
 #[path = "office/sheet.rs"]
 mod sheet;
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use insta::assert_snapshot;
 use office::{Office, PLAN};
+use sha2::Digest as _;
 use sheet::{Sheet, fill};
 use vigia_proto::reporting::Decision;
 
@@ -48,7 +49,7 @@ async fn an_official_reports_with_a_spreadsheet() {
     // A template; one that is there is never overwritten.
     let template = office.run("msp", &["template", "t1.xlsx"]);
     assert_snapshot!(template.out, @r"
-    Obligaciones: 3 · indicadores: 6 · hitos: 3
+    Obligaciones: 3 · indicadores: 6 · hitos: 3 · partidas: 0
     t1.xlsx
     Llene las celdas amarillas y ejecute: vigia check 't1.xlsx'
     ");
@@ -219,6 +220,27 @@ async fn what_is_not_ones_own_is_refused_before_anything_is_sent() {
     let owed = office.vigia(&["obligations", "-o", "json"]);
     assert!(owed.status.success() && owed.stdout.starts_with(b"["), "{owed:?}");
 
+    // Faults are told in the reader's language, those of the file and those of the server.
+    let told_in = |language: &str, file: &str| {
+        let told = office.vigia_in(
+            language,
+            &["check", file, "--server", &office.address, "--client", "msp", "--key", "msp.pem"],
+        );
+        (told.status.code(), String::from_utf8_lossy(&told.stdout).into_owned())
+    };
+    fs::copy(office.path("t1.xlsx"), office.path("t2.xlsx")).unwrap();
+    fill(&office.path("t2.xlsx"), &[(Sheet::Indicators, "H2", "1.234")]);
+    for (language, file, sentence) in [
+        ("es_EC.UTF-8", "t2.xlsx", "puede leerse de dos maneras"),
+        ("en_US.UTF-8", "t2.xlsx", "can be read in two ways"),
+        ("es_EC.UTF-8", "t1.xlsx", "No nombra ningún medio de verificación"),
+        ("en_US.UTF-8", "t1.xlsx", "It names no evidence"),
+    ] {
+        let (code, told) = told_in(language, file);
+        assert_eq!(code, Some(i32::from(file == "t2.xlsx")), "{told}");
+        assert!(told.contains(sentence), "{language} {told}");
+    }
+
     // Without a server the file itself is still looked through.
     let offline = office.vigia(&["check", "t1.xlsx", "--offline"]);
     assert!(offline.status.success(), "{offline:?}");
@@ -257,4 +279,110 @@ async fn sending_goes_on_after_a_power_cut_and_nothing_doubles() {
         .map(|owed| owed["version"].as_i64().unwrap())
         .collect();
     assert_eq!(versions, [1; 160]);
+}
+
+/// A PDF of this size, as far as its beginning tells: random, so that nothing in it looks like anything.
+fn large(bytes: usize) -> Vec<u8> {
+    let mut large = b"%PDF-1.7\n".to_vec();
+    let mut state = 1_u64;
+    while large.len() < bytes {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        large.extend_from_slice(&state.to_be_bytes());
+    }
+    large.truncate(bytes);
+    large
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_is_cleaned_uploaded_and_named_by_the_report() {
+    let mut office = Office::open(1).await;
+    let given = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evidence").join(name);
+    for name in ["picture.jpg", "acta.docx"] {
+        fs::copy(given(name), office.path(name)).unwrap();
+    }
+    fs::write(office.path("cifrado.pdf"), b"%PDF-1.7\ntrailer <</Encrypt 9 0 R>>").unwrap();
+    fs::write(office.path("lista.zip"), b"PK\x03\x04").unwrap();
+    fs::write(office.path("nada.txt"), b"").unwrap();
+    let owed = obligation(1);
+    let add = [
+        "evidence",
+        "add",
+        "--obligation",
+        &owed,
+        "--shows",
+        "I1",
+        "--title",
+        "Taller en Manta",
+    ];
+    let added = office.run(
+        "msp",
+        &[&add[..], &["picture.jpg", "cifrado.pdf", "lista.zip", "nada.txt", "no.txt"]].concat(),
+    );
+    assert_eq!(added.code, 1);
+    assert_snapshot!(added.out, @r"
+    picture.jpg: se quitó: lugar, cámara y fecha de la imagen (EXIF); ficha de la imagen o del documento (XMP); autoría y lugar de la imagen (IPTC); textos ocultos junto a la imagen; imágenes ocultas detrás de la imagen
+    picture.jpg: guardado: evidence/5d977cd21dbaf86994454b47b2d6f1d6c39790a1e8a81ca0e585113f146c9dc2 · 571 bytes
+    cifrado.pdf: no se cargó; en los metadatos no se puede mirar: el documento está cifrado; está cifrado o protegido con contraseña: guárdelo sin protección
+    lista.zip: Es un archivo comprimido que no es un documento: cargue cada documento por separado.
+    nada.txt: está vacío
+    no.txt: no existe
+    nombradas en el borrador: plans/ejemplo/assignments/a1/obligations/2026-Q1/reports/draft
+    ");
+    // The file itself is as it was.
+    assert_eq!(
+        fs::read(office.path("picture.jpg")).unwrap(),
+        fs::read(given("picture.jpg")).unwrap()
+    );
+    let again = office.run("msp", &[&add[..], &["picture.jpg", "acta.docx", "-o", "json"]].concat());
+    assert_eq!(again.code, 0, "{again:?}");
+    let again = again.json();
+    assert_eq!(again[0]["sent_bytes"], 0, "{again}");
+    assert_eq!(again[1]["sent_bytes"], again[1]["size_bytes"]);
+    assert_eq!(again[1]["draft"], format!("{owed}/reports/draft"));
+    let removed = again[1]["removed"].as_array().unwrap();
+    assert!(removed.contains(&"comments".into()), "{again}");
+
+    // The workbook has no cells for it; the report names it all the same, and each piece once.
+    assert_eq!(office.run("msp", &["template", "t1.xlsx"]).code, 0);
+    fill(&office.path("t1.xlsx"), &[(Sheet::Indicators, "H2", "90")]);
+    let checked = office.run("msp", &["check", "t1.xlsx"]);
+    assert!(!checked.out.contains("medio de verificación"), "{checked:?}");
+    let sent = office.run("msp", &["submit", "t1.xlsx", "-o", "json"]).json();
+    assert_eq!(sent["received"], 1, "{sent}");
+    let receipt = office.run("msp", &["receipt", &owed, "-o", "json"]).json();
+    let links = receipt["report"]["evidence_links"].as_array().unwrap();
+    let named: Vec<_> = links
+        .iter()
+        .map(|link| (&link["evidence"], link["file_name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        named,
+        [(&again[0]["evidence"], "picture.jpg"), (&again[1]["evidence"], "acta.docx")]
+    );
+    let same = office.run("msp", &["submit", "t1.xlsx", "-o", "json"]).json();
+    assert_eq!((&same["received"], &same["already_received"]), (&0.into(), &1.into()));
+
+    // What broke off goes on where the server says.
+    let bytes = large(3 << 20);
+    fs::write(office.path("largo.pdf"), &bytes).unwrap();
+    let name = format!("evidence/{}", hex::encode(sha2::Sha256::digest(&bytes)));
+    office.upload_beginning(&name, bytes.len(), &bytes[..2 << 20]).await;
+    let rest = office.run("msp", &["evidence", "add", "largo.pdf", "-o", "json"]).json();
+    assert_eq!(
+        (&rest[0]["evidence"], &rest[0]["sent_bytes"]),
+        (&name.into(), &(1 << 20).into()),
+        "{rest}"
+    );
+
+    // The server dies in the middle, and comes back: the command waits, and goes on.
+    fs::write(office.path("mayor.pdf"), large(96 << 20)).unwrap();
+    let mut sending = office.start_run("msp", &["evidence", "add", "mayor.pdf"]);
+    office.wait_for_bytes(8 << 20).await;
+    office.stop();
+    office.start().await;
+    assert!(sending.wait().unwrap().success());
+    let again = office.run("msp", &["evidence", "add", "mayor.pdf", "-o", "json"]).json();
+    assert_eq!(again[0]["sent_bytes"], 0, "{again}");
 }

@@ -3,6 +3,7 @@
 
 #[allow(dead_code, reason = "what the other tests need of it is more")]
 mod office;
+#[allow(dead_code, reason = "sheets that others fill")]
 #[path = "office/sheet.rs"]
 mod sheet;
 

@@ -250,9 +250,17 @@ impl Demo {
     }
 }
 
-/// `vigia serve` on an empty directory: how long until it answers, and the memory it then takes, in MiB.
+/// `vigia serve` on a directory that was only just made: how long until it answers, and the memory it then takes, in MiB.
 async fn start_of_serve(vigia: &Path, directory: &Path) -> Result<(Duration, f64)> {
     let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let mut init = Command::new(vigia);
+    init.args(["init", "--data"])
+        .arg(directory)
+        .env_remove("VIGIA_BIN")
+        .stdout(Stdio::null());
+    if !init.status()?.success() {
+        bail!("init");
+    }
     let began = Instant::now();
     let mut command = Command::new(vigia);
     command

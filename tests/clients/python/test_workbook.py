@@ -35,12 +35,12 @@ class WorkbookTest(unittest.TestCase):
 
     def test_1_a_spreadsheet_finds_what_protects_the_keys(self):
         book = self.template("t1.xlsx")
-        self.assertEqual(book.sheetnames, ["Instrucciones", "Reportes", "Indicadores", "Hitos", "_vigia"])
-        self.assertEqual([sheet.sheet_state for sheet in book], ["visible"] * 4 + ["veryHidden"])
+        self.assertEqual(book.sheetnames, ["Instrucciones", "Reportes", "Indicadores", "Hitos", "Gastos", "_vigia"])
+        self.assertEqual([sheet.sheet_state for sheet in book], ["visible"] * 5 + ["veryHidden"])
         for sheet in book:
             self.assertTrue(sheet.protection.sheet, sheet.title)
             self.assertIsNone(sheet.protection.password, sheet.title)
-        for name, filled in (("Reportes", "IJK"), ("Indicadores", "HI"), ("Hitos", "G")):
+        for name, filled in (("Reportes", "IJK"), ("Indicadores", "HIJ"), ("Hitos", "G"), ("Gastos", "FG")):
             sheet = book[name]
             self.assertEqual(sheet.freeze_panes, "A2")
             for cell in sheet[1]:

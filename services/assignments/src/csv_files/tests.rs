@@ -88,3 +88,30 @@ fn a_territory_has_a_code_and_a_time_zone() {
         ]
     );
 }
+
+#[test]
+fn focal_points_are_offices_with_their_addresses() {
+    let file = |cell: &str| format!("id,name_es,function,focal_points\nmsp,Salud,executive,{cell}\n");
+    let read = institutions(
+        file("Planificación <plan@salud.ejemplo>; Estadística").as_bytes(),
+        &mut Faults::new(),
+    );
+    let points = &read[0].value.focal_points;
+    let points: Vec<_> = points.iter().map(|point| (point.office.as_str(), point.email.as_str())).collect();
+    assert_eq!(points, [("Planificación", "plan@salud.ejemplo"), ("Estadística", "")]);
+    assert_eq!(
+        faults_of(institutions, file("Uno <a@b>; Uno <a b@c.d>; <e@f.g>").as_bytes()),
+        [
+            "file.lines[2].focal_points: line 2, column focal_points: is not an e-mail address",
+            "file.lines[2].focal_points: line 2, column focal_points: is not an e-mail address",
+            "file.lines[2].focal_points: line 2, column focal_points: that office is there twice",
+            "file.lines[2].focal_points: line 2, column focal_points: must have 1 to 200 characters and has 0",
+        ]
+    );
+    let many: Vec<String> = (0..11).map(|n| format!("Unidad {n}")).collect();
+    assert_eq!(faults_of(institutions, file(&many[..10].join(";")).as_bytes()), [""; 0]);
+    assert_eq!(
+        faults_of(institutions, file(&many.join(";")).as_bytes()),
+        ["file.lines[2].focal_points: line 2, column focal_points: are more than 10 focal points"]
+    );
+}

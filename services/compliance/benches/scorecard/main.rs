@@ -1,66 +1,93 @@
-//! The projection over ten million obligations, for `tests/bench/run scorecard`. It builds them, writes them to a
-//! directory for other databases, and answers the lines of its standard input: `a` (discipline of every node), `b` (the
-//! index of every node), `memory` (reading as many bytes as `a` touches). Each answer is a line of milliseconds.
+//! Compliance over ten million obligations, for `tests/bench/run scorecard`. It takes the entries of their journals in,
+//! writes them to a directory for other databases, serves its scorecards on a port of this machine, and answers the
+//! lines of its standard input: `a` (discipline of every node), `b` (the index of every node), `memory` (reading as many
+//! bytes as `a` touches). Each answer is a line of milliseconds.
 
 #![expect(clippy::cast_precision_loss, reason = "figures to be read")]
 
+mod served;
 mod world;
 
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use vigia_compliance::projection::{Node, Projection};
+use vigia_compliance::projection::{Instants, Node, Projection, Tally};
+use vigia_compliance::{Memory, store};
+use vigia_platform::facts::SharedFacts;
+use vigia_platform::{Area, journal::Origin};
+use vigia_proto::journal::Entry;
 use vigia_rules::indicator::expected;
 use vigia_rules::{ActionId, Facts, Reading, Role, Scope, Verdicts, obligation};
 
-use world::{Kind, PERIODS, World};
+use world::{Kind, PERIODS, PLAN, World};
 
-fn main() -> std::io::Result<()> {
+/// Entries that are made before the clock runs, and taken in while it does.
+const ENTRIES_AT_ONCE: usize = 5_000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
-    let directory = args.next().map(PathBuf::from);
+    let directory = args.next().map(PathBuf::from).ok_or("a directory")?;
     let obligations = args.next().and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
+    std::fs::create_dir_all(&directory)?;
     let world = World::new(obligations);
     let mut out = std::io::stdout();
+    let t = world.t();
+
     let before = resident();
-    let mut projection = Projection::new();
-    // Three actions are told to the rules too, to hold the answers against them.
-    let sample = |i: usize| [0, 4, 259].contains(&(i % world::ACTIONS));
-    let mut facts = Facts::new();
-    world.begin(&mut facts, Some(&mut projection), sample);
-    let (entries, took) = world.report_all(&mut facts, Some(&mut projection), |i, _| sample(i));
+    let memory = Memory::default();
+    let (begun, _) = take_in(&memory, world.begin().into_iter())?;
+    let reports = world.reports(|_, _| true).map(|entry| (Area::Reporting, entry));
+    let (entries, took) = take_in(&memory, reports)?;
     let started = Instant::now();
-    projection.settle();
-    let settled = started.elapsed();
-    check(&world, &projection, &facts);
-    drop(facts);
-    let counted = projection.discipline(jiff::Timestamp::MAX).expect("a plan");
-    let total = counted[0].1;
-    let count = total.owed + total.waived_after_due;
+    let projected = Projected::of(&memory);
+    let took = took + started.elapsed();
+    let total = projected.discipline(jiff::Timestamp::MAX).first().expect("the plan").1;
+    let count = (total.owed + total.waived_after_due) as f64;
     writeln!(out, "obligations {count}")?;
     writeln!(out, "entries {entries}")?;
-    writeln!(out, "entries_per_second {:.0}", entries as f64 / (took + settled).as_secs_f64())?;
-    writeln!(out, "settle_ms {:.1}", settled.as_secs_f64() * 1e3)?;
-    writeln!(out, "bytes_per_obligation {:.1}", (resident() - before) as f64 / count as f64)?;
-    writeln!(
-        out,
-        "bytes_in_columns_per_obligation {:.1}",
-        projection.bytes() as f64 / count as f64
-    )?;
-    if let Some(directory) = &directory {
-        export(&world, &projection, directory)?;
-    }
-    let memory = Memory::new(world.assignments * world::ASKED);
+    writeln!(out, "entries_per_second {:.0}", entries as f64 / took.as_secs_f64())?;
+    writeln!(out, "bytes_per_obligation {:.1}", (resident() - before) as f64 / count)?;
+    writeln!(out, "bytes_in_columns_per_obligation {:.1}", projected.bytes() as f64 / count)?;
+    check(&world, &projected)?;
+    export(&world, &projected, &directory)?;
+
+    let path = directory.join("compliance.store");
+    let origin = Origin {
+        origin: "vigia/reporting/bench".into(),
+        epoch: 1,
+    };
+    let started = Instant::now();
+    store::write(&path, &memory, origin)?;
+    writeln!(out, "store_write_s {:.2}", started.elapsed().as_secs_f64())?;
+    writeln!(out, "store_bytes_per_obligation {:.1}", path.metadata()?.len() as f64 / count)?;
+    let answers = (projected.discipline(t), index(&projected, t));
+    drop((projected, memory));
+    let memory = Memory::default();
+    let (others, read) = take_in(&memory, world.begin().into_iter())?;
+    assert_eq!(others, begun);
+    let started = Instant::now();
+    store::restore(&path, &memory)?;
+    let projected = Projected::of(&memory);
+    writeln!(out, "start_s {:.2}", (read + started.elapsed()).as_secs_f64())?;
+    assert!(
+        (projected.discipline(t), index(&projected, t)) == answers,
+        "the store gives other answers"
+    );
+
+    writeln!(out, "address {}", served::start(memory)?)?;
+    let plain = Plain::new(world.assignments * world::ASKED);
     writeln!(out, "ready")?;
-    let t = world.t();
+    out.flush()?;
     for line in std::io::stdin().lock().lines() {
         let started = Instant::now();
         match line?.as_str() {
-            "a" => drop(black_box(projection.discipline(t))),
-            "b" => drop(black_box(index(&projection, t))),
-            "memory" => drop(black_box(memory.read())),
+            "a" => drop(black_box(projected.discipline(t))),
+            "b" => drop(black_box(index(&projected, t))),
+            "memory" => drop(black_box(plain.read())),
             _ => break,
         }
         writeln!(out, "{:.3}", started.elapsed().as_secs_f64() * 1e3)?;
@@ -69,11 +96,59 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Takes entries in, and says how many that were and how long it took: that they are made first does not count.
+fn take_in(memory: &Memory, mut entries: impl Iterator<Item = (Area, Entry)>) -> Result<(usize, Duration), tonic::Status> {
+    let (mut count, mut took) = (0, Duration::ZERO);
+    loop {
+        let made: Vec<_> = entries.by_ref().take(ENTRIES_AT_ONCE).collect();
+        if made.is_empty() {
+            return Ok((count, took));
+        }
+        let started = Instant::now();
+        for (area, entry) in &made {
+            memory.take(*area, entry).map_err(tonic::Status::from)?;
+        }
+        took += started.elapsed();
+        count += made.len();
+    }
+}
+
+/// The plan's projection, and the journal whose positions it holds.
+struct Projected {
+    projection: Projection,
+    journal: Arc<Instants>,
+}
+
+impl Projected {
+    fn of(memory: &Memory) -> Self {
+        let (projection, journal) = memory.projection(PLAN).expect("the plan");
+        Self { projection, journal }
+    }
+
+    fn discipline(&self, t: jiff::Timestamp) -> Vec<(Node, Tally)> {
+        self.projection.discipline(&self.journal, t).expect("a plan")
+    }
+
+    fn bytes(&self) -> usize {
+        self.projection.bytes() + self.journal.bytes()
+    }
+}
+
+/// Facts as the rules know them: of what was sent only some.
+fn facts_of(world: &World, of: impl Fn(usize, usize) -> bool) -> Result<Facts, tonic::Status> {
+    let shared = SharedFacts::default();
+    let reports = world.reports(of).map(|entry| (Area::Reporting, entry));
+    for (area, entry) in world.begin().into_iter().chain(reports) {
+        shared.take(area, &entry).map_err(tonic::Status::from)?;
+    }
+    Ok(shared.with_plan(PLAN, |plan| plan.facts.clone()).unwrap_or_default())
+}
+
 type Line = (Node, Option<Reading>, Option<Reading>, Option<Reading>);
 
 /// The index of every action, component and institution, and of the plan.
-fn index(projection: &Projection, t: jiff::Timestamp) -> Vec<Line> {
-    let board = projection.board(t).expect("a plan");
+fn index(projected: &Projected, t: jiff::Timestamp) -> Vec<Line> {
+    let board = projected.projection.board(&projected.journal, t).expect("a plan");
     let actions = board.actions().iter();
     let mut lines: Vec<_> = actions
         .map(|judged| {
@@ -98,9 +173,10 @@ fn index(projection: &Projection, t: jiff::Timestamp) -> Vec<Line> {
 }
 
 /// The three actions that the rules know are judged alike.
-fn check(world: &World, projection: &Projection, facts: &Facts) {
+fn check(world: &World, projected: &Projected) -> Result<(), tonic::Status> {
     let t = world.t();
-    let board = projection.board(t).expect("a plan");
+    let facts = &facts_of(world, |i, _| [0, 4, 259].contains(&(i % world::ACTIONS)))?;
+    let board = projected.projection.board(&projected.journal, t).expect("a plan");
     let verdicts = Verdicts::as_of(facts, t).expect("a plan");
     for number in [0, 4, 259] {
         let id = ActionId::from(world::action(number));
@@ -113,7 +189,7 @@ fn check(world: &World, projection: &Projection, facts: &Facts) {
         let theirs = (verdict.state, verdict.strict, verdict.observed, verdict.validated);
         assert_eq!((judged.state, judged.strict, judged.observed, judged.validated), theirs, "{id}");
     }
-    let nodes = projection.discipline(t).expect("a plan");
+    let nodes = projected.discipline(t);
     let three: i64 = nodes
         .iter()
         .filter(|(node, _)| {
@@ -125,14 +201,15 @@ fn check(world: &World, projection: &Projection, facts: &Facts) {
         .sum();
     let discipline = verdicts.scorecard(&Scope::Plan).discipline;
     assert_eq!(three, i64::try_from(discipline.on_time).expect("small"));
+    Ok(())
 }
 
 /// As many bytes as discipline touches, in two columns as it does.
-struct Memory {
+struct Plain {
     columns: [Vec<u32>; 2],
 }
 
-impl Memory {
+impl Plain {
     fn new(places: usize) -> Self {
         let column = |salt: u32| (0..u32::try_from(places).expect("small")).map(|i| i ^ salt).collect();
         Self {
@@ -164,20 +241,17 @@ fn create(directory: &Path, name: &str) -> std::io::Result<BufWriter<File>> {
 
 /// Everything as tables, and the answers. Obligations that are not plain are given already judged as of the instant
 /// asked about: that spares the other databases their histories.
-fn export(world: &World, projection: &Projection, directory: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(directory)?;
+fn export(world: &World, projected: &Projected, directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let t = world.t();
     let mut file = create(directory, "t.csv")?;
     writeln!(file, "{}", t.as_microsecond())?;
-    let mut odd_facts = Facts::new();
     let is_irregular = |i: usize, p: usize| !matches!(world.course(i, p).kind, Kind::Missing | Kind::Plain);
     let heir_or = |i: usize, p: usize| match world.heir(i) {
         Some(heir) if heir.id == World::owing(i, p) => heir,
         _ => World::assignment(i),
     };
     let is_odd = |i: usize, p: usize| is_irregular(i, p) || world.is_extended(i, p, &heir_or(i, p));
-    world.begin(&mut odd_facts, None, |_| true);
-    world.report_all(&mut odd_facts, None, is_odd);
+    let odd_facts = facts_of(world, is_odd)?;
     let asked = vigia_rules::history::InForce::at(&odd_facts, jiff::Timestamp::MAX).expect("a plan");
     let terms = asked.periods();
     let mut file = create(directory, "period.csv")?;
@@ -266,7 +340,7 @@ fn export(world: &World, projection: &Projection, directory: &Path) -> std::io::
         Node::Territory(code) => format!("t{code}"),
     };
     let mut file = create(directory, "a.csv")?;
-    for (node, tally) in projection.discipline(t).expect("a plan") {
+    for (node, tally) in projected.discipline(t) {
         let counts = [
             tally.owed,
             tally.received,
@@ -279,7 +353,7 @@ fn export(world: &World, projection: &Projection, directory: &Path) -> std::io::
         writeln!(file, "{},{counts}", name(&node))?;
     }
     let mut file = create(directory, "b.csv")?;
-    for (node, strict, observed, validated) in index(projection, t) {
+    for (node, strict, observed, validated) in index(projected, t) {
         let text = |reading: Option<Reading>| reading.map(|reading| reading.to_string()).unwrap_or_default();
         writeln!(file, "{},{},{},{}", name(&node), text(strict), text(observed), text(validated))?;
     }

@@ -1,15 +1,15 @@
-//! Ten million obligations, made up the same way every time: 500 actions, 300 institutions, 245 territories, 120 months.
+//! Ten million obligations, made up the same way every time: 500 actions, 300 institutions, 245 territories, 120 months;
+//! as the journals have them, entry by entry.
 
 use std::collections::BTreeSet;
 
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use vigia_compliance::projection::Projection;
-use vigia_rules::{
-    Across, Action, Aggregation, Assignment, AssignmentId, Calendar, Component, Count, Cover, Decimal, Decision, Direction, Entry,
-    Extension, Facts, Frequency, Indicator, Period, Plan, Point, Policy, Position, Report, Role, Source, Value,
-};
+use prost::Message;
+use vigia_platform::{Area, timestamp};
+use vigia_proto::{assignments as a, journal, plans as p, reporting as r, types};
+use vigia_rules::{Assignment, AssignmentId, Calendar, Count, Cover, Decimal, Extension, Frequency, Period, Role};
 
 pub(crate) const ACTIONS: usize = 500;
 pub(crate) const INSTITUTIONS: usize = 300;
@@ -128,85 +128,75 @@ impl World {
         self.ends[ASKED - 1] + SignedDuration::from_hours(24 * 14 + 7)
     }
 
-    pub(crate) fn plan(&self, version: usize) -> Plan {
-        let target = |year, value| Point {
-            on: date(year, 12, 31),
-            value: Decimal::from_int(value),
+    /// The plan as a revision leaves it; weights, the calendar and the policy change.
+    fn definition(version: usize) -> p::PlanDefinition {
+        let target = |year: i32, value: i32| p::Target {
+            on: format!("{year}-12-31"),
+            value: Some(number(value)),
         };
-        let action = |i: usize| {
-            let base = Indicator::new("I", Aggregation::Sum);
-            let indicator = match i % 10 {
-                0..=3 => Indicator {
-                    targets: vec![target(2030, 300_000), target(2035, 1_000_000)],
-                    ..base
-                },
-                4 | 5 => Indicator {
-                    aggregation: Aggregation::Cumulative,
-                    targets: vec![target(2035, 400_000)],
-                    ..base
-                },
-                6 | 7 => Indicator {
-                    aggregation: Aggregation::Latest,
-                    across: Across::Mean,
-                    direction: Direction::AtLeast,
-                    targets: vec![target(2035, 80)],
-                    ..base
-                },
-                8 => Indicator {
-                    aggregation: Aggregation::Latest,
-                    across: Across::Mean,
-                    direction: Direction::AtLeast,
-                    targets: vec![target(2035, 1)],
-                    ..base
-                },
-                _ => Indicator {
-                    aggregation: Aggregation::Latest,
-                    across: Across::Mean,
-                    direction: Direction::AtMost,
-                    targets: vec![target(2035, 40)],
-                    ..base
-                },
+        let of_action = |i: usize| {
+            let (aggregation, direction, targets) = match i % 10 {
+                0..=3 => (
+                    p::Aggregation::Sum,
+                    p::Direction::Increase,
+                    vec![target(2030, 300_000), target(2035, 1_000_000)],
+                ),
+                4 | 5 => (p::Aggregation::Cumulative, p::Direction::Increase, vec![target(2035, 400_000)]),
+                6 | 7 => (p::Aggregation::Latest, p::Direction::AtLeast, vec![target(2035, 80)]),
+                8 => (p::Aggregation::Latest, p::Direction::AtLeast, vec![target(2035, 1)]),
+                _ => (p::Aggregation::Latest, p::Direction::AtMost, vec![target(2035, 40)]),
             };
-            Action {
-                indicators: vec![indicator],
-                weight: Decimal::from_int(1 + i32::try_from((i + version) % 5).expect("small")),
-                ..Action::new(action(i), component(2, i), date(2026, 1, 1), date(2035, 12, 31))
+            p::Indicator {
+                name: format!("plans/{PLAN}/actions/{}/indicators/i", action(i)),
+                code: "I".into(),
+                // Counts are added up over those who report, anything else is averaged.
+                unit: if i % 10 <= 5 { "count".into() } else { "percent".into() },
+                aggregation: aggregation.into(),
+                direction: direction.into(),
+                targets,
+                ..p::Indicator::default()
             }
         };
-        let mut components = Vec::new();
-        for i in 0..4 {
-            components.push(Component {
-                id: component(0, i).into(),
-                parent: None,
-            });
-        }
-        for i in 0..20 {
-            components.push(Component {
-                id: component(1, i).into(),
-                parent: Some(component(0, i).into()),
-            });
-        }
-        for i in 0..100 {
-            components.push(Component {
-                id: component(2, i).into(),
-                parent: Some(component(1, i).into()),
-            });
-        }
-        let mut calendar = self.calendar.clone();
-        if version >= 2 {
-            calendar.due_days = 12;
-        }
-        Plan {
-            id: "bench".into(),
-            start: date(2026, 1, 1),
-            end: date(2035, 12, 31),
-            calendar,
-            policy: Policy {
-                stale_after: if version >= 3 { 3 } else { 2 },
-                ..Policy::default()
-            },
-            components,
-            actions: (0..ACTIONS).map(action).collect(),
+        let actions = (0..ACTIONS).map(|i| p::Action {
+            name: format!("plans/{PLAN}/actions/{}", action(i)),
+            component: format!("plans/{PLAN}/components/{}", component(2, i)),
+            text_es: format!("Acción {i}"),
+            weight: Some(number(1 + i32::try_from((i + version) % 5).expect("small"))),
+            start: "2026-01-01".into(),
+            end: "2035-12-31".into(),
+            ..p::Action::default()
+        });
+        let components = [4, 20, 100].into_iter().enumerate().flat_map(|(level, count)| {
+            (0..count).map(move |i| p::Component {
+                name: format!("plans/{PLAN}/components/{}", component(level, i)),
+                parent: level
+                    .checked_sub(1)
+                    .map(|above| format!("plans/{PLAN}/components/{}", component(above, i)))
+                    .unwrap_or_default(),
+                ..p::Component::default()
+            })
+        });
+        p::PlanDefinition {
+            plan: Some(p::Plan {
+                name: format!("plans/{PLAN}"),
+                start: "2026-01-01".into(),
+                end: "2035-12-31".into(),
+                time_zone: "America/Guayaquil".into(),
+                reporting: Some(p::ReportingCalendar {
+                    frequency: p::Frequency::Monthly.into(),
+                    due_days_after_period: if version >= 2 { 12 } else { 10 },
+                    ..p::ReportingCalendar::default()
+                }),
+                compliance_policy: Some(p::CompliancePolicy {
+                    rules: 1,
+                    stale_after: if version >= 3 { 3 } else { 2 },
+                    ..p::CompliancePolicy::default()
+                }),
+                ..p::Plan::default()
+            }),
+            components: components.collect(),
+            actions: actions.collect(),
+            indicators: (0..ACTIONS).map(of_action).collect(),
         }
     }
 
@@ -294,26 +284,38 @@ impl World {
     }
 
     /// A report of a version; a nil one without values.
-    fn report(&self, i: usize, p: usize, course: &Course, version: u32) -> Report {
-        let decimal = |millionths: i64| Decimal::from_millionths(millionths.into()).expect("small");
+    fn report(&self, i: usize, p: usize, course: &Course, version: i32) -> r::Report {
+        let decimal = |millionths: i64| {
+            let value = Decimal::from_millionths(millionths.into()).expect("small").to_string();
+            types::Decimal { value }
+        };
         let value = if (i % ACTIONS) % 10 == 8 {
-            Value::Ratio {
-                num: decimal(course.num),
-                den: decimal(course.den),
-            }
+            r::indicator_value::Value::Ratio(r::Ratio {
+                num: Some(decimal(course.num)),
+                den: Some(decimal(course.den)),
+            })
         } else {
-            Value::Number(decimal(course.num))
+            r::indicator_value::Value::Number(decimal(course.num))
+        };
+        let stated = r::IndicatorValue {
+            indicator: "I".into(),
+            value: Some(value),
+            ..r::IndicatorValue::default()
         };
         let again = SignedDuration::from_hours(24 * 12 * i64::from(version - 1));
-        Report {
-            assignment: Self::owing(i, p),
-            period: self.periods[p],
+        r::Report {
+            name: format!("{}/reports/{version}", self.obligation(i, p)),
             version,
-            received_at: course.received_at + again,
-            values: if course.nil { Vec::new() } else { vec![("I".into(), value)] },
-            milestones: Vec::new(),
-            nil: course.nil,
+            narrative: NARRATIVE.into(),
+            values: if course.nil { Vec::new() } else { vec![stated] },
+            nil_reason: if course.nil { "Sin novedad".into() } else { String::new() },
+            receive_time: Some(timestamp(course.received_at + again)),
+            ..r::Report::default()
         }
+    }
+
+    fn obligation(&self, i: usize, p: usize) -> String {
+        format!("plans/{PLAN}/assignments/{}/obligations/{}", Self::owing(i, p), self.periods[p])
     }
 
     /// All entries of reporting, in order.
@@ -353,80 +355,87 @@ impl World {
         events
     }
 
-    /// Plan and assignments, into both.
-    pub(crate) fn begin(&self, facts: &mut Facts, mut projection: Option<&mut Projection>, of: impl Fn(usize) -> bool) {
-        let mut entries = 0;
-        let mut entry = |recorded_at, source| {
-            entries += 1;
-            Entry {
-                recorded_at,
-                position: Position { source, number: entries },
-            }
-        };
+    /// The journals of plans and assignments.
+    pub(crate) fn begin(&self) -> Vec<(Area, journal::Entry)> {
+        let mut entries = Vec::new();
         for (effective_on, number) in self.versions() {
             let acts_from = self.calendar.start_of(effective_on);
-            let entry = entry(acts_from, Source::Plans);
-            let plan = std::sync::Arc::new(self.plan(number));
-            facts.plan_version(acts_from, effective_on, entry, plan.clone());
-            if let Some(projection) = &mut projection {
-                projection.plan_version(acts_from, effective_on, entry, plan);
-            }
+            let name = format!("plans/{PLAN}/revisions/{}", number + 1);
+            let approved = p::RevisionApproved {
+                revision: Some(p::Revision {
+                    name: name.clone(),
+                    effective_on: effective_on.to_string(),
+                    acts_from: Some(timestamp(acts_from)),
+                    ..p::Revision::default()
+                }),
+                definition: Some(Self::definition(number)),
+            };
+            let position = number + 1;
+            entries.push((
+                Area::Plans,
+                entry(position, acts_from, &name, "plans.v1.RevisionApproved", &approved),
+            ));
         }
         let begins = self.calendar.start_of(date(2026, 1, 1));
+        let mut position = 0;
+        let mut push = |at: Timestamp, name: &str, kind: &str, event: &dyn Encoded| {
+            position += 1;
+            let entry = journal::Entry {
+                event: event.bytes(),
+                ..entry(position, at, name, kind, &())
+            };
+            entries.push((Area::Assignments, entry));
+        };
         for i in 0..self.assignments {
-            let made = entry(begins, Source::Assignments);
-            if let Some(projection) = &mut projection {
-                projection.assignment_proposed(made, Self::assignment(i));
-                projection.assignment_accepted(made, &id(i));
-            }
-            if of(i) {
-                facts.assignment_proposed(made, Self::assignment(i));
-                facts.assignment_accepted(made, &id(i));
-            }
+            let assignment = Some(wire(&Self::assignment(i)));
+            let name = format!("plans/{PLAN}/assignments/{}", id(i));
+            let proposed = a::AssignmentProposed {
+                assignment: assignment.clone(),
+            };
+            push(begins, &name, "assignments.v1.AssignmentProposed", &proposed);
+            push(
+                begins,
+                &name,
+                "assignments.v1.AssignmentAccepted",
+                &a::AssignmentAccepted { assignment },
+            );
         }
         for i in 0..self.assignments {
             let Some(heir) = self.heir(i) else { continue };
-            let entry = entry(self.ends[HALF - 2], Source::Assignments);
-            if let Some(projection) = &mut projection {
-                projection.assignment_handed_over(entry, &id(i), heir.clone());
-            }
-            if of(i) {
-                facts.assignment_handed_over(entry, &id(i), heir);
-            }
+            let name = format!("plans/{PLAN}/assignments/{}", id(i));
+            let handed = a::AssignmentHandedOver {
+                predecessor: Some(wire(&Self::assignment(i))),
+                successor: Some(wire(&heir)),
+                effective_on: heir.from.to_string(),
+            };
+            push(self.ends[HALF - 2], &name, "assignments.v1.AssignmentHandedOver", &handed);
         }
+        entries
     }
 
-    /// Reports, reviews, waivers and extensions: into the projection all, into the facts those of which `of` says so.
-    /// Returns how many entries that were, and how long the projection took for them.
-    pub(crate) fn report_all(
-        &self,
-        facts: &mut Facts,
-        mut projection: Option<&mut Projection>,
-        of: impl Fn(usize, usize) -> bool,
-    ) -> (usize, std::time::Duration) {
-        let events = self.events();
-        let started = std::time::Instant::now();
-        for (number, event) in events.iter().enumerate() {
-            let entry = Entry {
-                recorded_at: Timestamp::from_microsecond(event.micros).expect("in range"),
-                position: Position {
-                    source: Source::Reporting,
-                    number: number as u64 + 1,
-                },
-            };
-            if event.step == EXTENDED {
-                let extension = &self.extensions[event.cell as usize].1;
-                facts.extension_granted(entry, extension.clone());
-                if let Some(projection) = &mut projection {
-                    projection.extension_granted(entry, extension.clone()).expect("in order");
-                }
-                continue;
-            }
+    /// The journal of reporting: of obligations only those of which `of` says so, and all extensions.
+    pub(crate) fn reports<'w>(&'w self, of: impl Fn(usize, usize) -> bool + 'w) -> impl Iterator<Item = journal::Entry> + 'w {
+        let events = self.events().into_iter().enumerate();
+        events.filter_map(move |(number, event)| {
             let (i, p) = (event.cell as usize / PERIODS, event.cell as usize % PERIODS);
-            let (course, owing, period) = (self.course(i, p), Self::owing(i, p), self.periods[p]);
-            let wanted = of(i, p);
-            let answer_by = || self.calendar.day_of(entry.recorded_at + SignedDuration::from_hours(24 * 10));
-            match (event.step, course.kind) {
+            if event.step != EXTENDED && !of(i, p) {
+                return None;
+            }
+            let at = Timestamp::from_microsecond(event.micros).expect("in range");
+            let position = number + 1;
+            if event.step == EXTENDED {
+                let name = format!("plans/{PLAN}/extensions/x{}", event.cell);
+                let extension = Some(extension(&self.extensions[event.cell as usize].1));
+                return Some(entry(
+                    position,
+                    at,
+                    &name,
+                    "reporting.v1.ExtensionGranted",
+                    &r::ExtensionGranted { extension },
+                ));
+            }
+            let (course, obligation) = (self.course(i, p), self.obligation(i, p));
+            Some(match (event.step, course.kind) {
                 (0 | 3, _) | (2, Kind::SentTwice) => {
                     let version = match (event.step, course.kind) {
                         (0, _) => 1,
@@ -434,41 +443,40 @@ impl World {
                         _ => 2,
                     };
                     let report = self.report(i, p, &course, version);
-                    if wanted {
-                        facts.report_submitted(entry, report.clone());
-                    }
-                    if let Some(projection) = &mut projection {
-                        projection.report_submitted(entry, report).expect("in order");
-                    }
+                    let name = report.name.clone();
+                    let submitted = r::ReportSubmitted { report: Some(report) };
+                    entry(position, at, &name, "reporting.v1.ReportSubmitted", &submitted)
                 }
                 (5, _) => {
-                    if wanted {
-                        facts.obligation_waived(entry, &owing, period);
-                    }
-                    if let Some(projection) = &mut projection {
-                        projection.obligation_waived(entry, &owing, period).expect("in order");
-                    }
+                    let waived = r::ObligationWaived {
+                        obligation: obligation.clone(),
+                        ..r::ObligationWaived::default()
+                    };
+                    entry(position, at, &obligation, "reporting.v1.ObligationWaived", &waived)
                 }
                 (step, kind) => {
                     let (version, decision) = match (step, kind) {
-                        (2, Kind::Returned) => (1, Decision::Returned { answer_by: answer_by() }),
-                        (2, _) => (1, Decision::Rejected),
-                        (4, Kind::SentTwice) => (3, Decision::Validated),
-                        (4, _) => (2, Decision::Validated),
-                        _ => (1, Decision::Validated),
+                        (2, Kind::Returned) => (1, r::Decision::Returned),
+                        (2, _) => (1, r::Decision::Rejected),
+                        (4, Kind::SentTwice) => (3, r::Decision::Validated),
+                        (4, _) => (2, r::Decision::Validated),
+                        _ => (1, r::Decision::Validated),
                     };
-                    if wanted {
-                        facts.report_reviewed(entry, &owing, period, version, decision);
-                    }
-                    if let Some(projection) = &mut projection {
-                        projection
-                            .report_reviewed(entry, &owing, period, version, decision)
-                            .expect("in order");
-                    }
+                    let answer_by = self.calendar.day_of(at + SignedDuration::from_hours(24 * 10));
+                    let returned = decision == r::Decision::Returned;
+                    let report = format!("{obligation}/reports/{version}");
+                    let review = Some(r::Review {
+                        report: report.clone(),
+                        decision: decision.into(),
+                        answer_by: if returned { answer_by.to_string() } else { String::new() },
+                        review_time: Some(timestamp(at)),
+                        reviewer: "accounts/revisora".into(),
+                        ..r::Review::default()
+                    });
+                    entry(position, at, &report, "reporting.v1.ReportReviewed", &r::ReportReviewed { review })
                 }
-            }
-        }
-        (events.len(), started.elapsed())
+            })
+        })
     }
 
     /// Whether an extension covers an obligation.
@@ -480,6 +488,71 @@ impl World {
             Cover::Territory(code) => assignment.territory.as_ref().is_some_and(|territory| territory.lies_in(code)),
             Cover::Assignment(covered) => *covered == id(i),
         })
+    }
+}
+
+/// The plan's id.
+pub(crate) const PLAN: &str = "bench";
+/// As long as what is written in a hurry.
+const NARRATIVE: &str = concat!(
+    "Se formaron promotoras comunitarias en los cantones priorizados del período, con la participación de las mesas ",
+    "territoriales y de la sociedad civil; los listados de asistencia y el informe técnico constan en el expediente.",
+);
+
+trait Encoded {
+    fn bytes(&self) -> Vec<u8>;
+}
+
+impl<M: Message> Encoded for M {
+    fn bytes(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+}
+
+fn entry(position: usize, at: Timestamp, resource: &str, kind: &str, event: &impl Message) -> journal::Entry {
+    journal::Entry {
+        position: i64::try_from(position).expect("small"),
+        time: Some(timestamp(at)),
+        resource: resource.to_owned(),
+        event_type: format!("vigia.{kind}"),
+        event: event.encode_to_vec(),
+        ..journal::Entry::default()
+    }
+}
+
+fn number(value: i32) -> types::Decimal {
+    types::Decimal { value: value.to_string() }
+}
+
+fn wire(made: &Assignment) -> a::Assignment {
+    let role = match made.role {
+        Role::Lead => a::AssignmentRole::Lead,
+        _ => a::AssignmentRole::CoResponsible,
+    };
+    a::Assignment {
+        name: format!("plans/{PLAN}/assignments/{}", made.id),
+        action: format!("plans/{PLAN}/actions/{}", made.action),
+        institution: format!("institutions/{}", made.institution),
+        role: role.into(),
+        territory: made.territory.as_ref().map(ToString::to_string).unwrap_or_default(),
+        from: made.from.to_string(),
+        ..a::Assignment::default()
+    }
+}
+
+fn extension(extension: &Extension) -> r::Extension {
+    let covers = match &extension.cover {
+        Cover::Assignment(id) => r::extension::Covers::Assignment(format!("plans/{PLAN}/assignments/{id}")),
+        Cover::Institution(id) => r::extension::Covers::Institution(format!("institutions/{id}")),
+        Cover::Territory(code) => r::extension::Covers::Territory(code.to_string()),
+        Cover::All => r::extension::Covers::All(true),
+    };
+    r::Extension {
+        period: extension.period.to_string(),
+        covers: Some(covers),
+        until: extension.until.to_string(),
+        emergency: extension.emergency,
+        ..r::Extension::default()
     }
 }
 

@@ -1,18 +1,21 @@
 //! All scorecards of a plan as of an instant, rolled up from columns; equal to those of `vigia_rules::Verdicts`.
 
-use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use vigia_rules::history::Version;
-use vigia_rules::{ActionId, ActionState, ComponentId, Decimal, Discipline, Exact, InstitutionId, Period, Reading, Rule, Scope, Scorecard};
+use vigia_rules::{
+    ActionId, ActionState, AssignmentId, ComponentId, Decimal, Discipline, Exact, Index, InstitutionId, Part, Period, Reading, Rule, Scope,
+    Scorecard, Slice,
+};
 
-use super::Projection;
+use super::beside::{Beside, By};
 use super::question::{NotAsked, Question};
-use super::table::{NONE, Table};
 use super::tally::{Tallies, Tally, on_threads};
 use super::verdict::Case;
+use super::{Instants, Projection};
 
 /// The verdict on an action, without its findings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,31 +37,25 @@ pub struct Judged {
     pub(super) weight: Decimal,
     /// The institutions in whose index it counts, by number; and whether a report of theirs is missing.
     pub(super) holders: Vec<(u32, bool)>,
+    /// The rows in whose index it counts: those that lead it, accepted or not yet answered.
+    pub(super) leading: Vec<u32>,
 }
 
 /// All scorecards of a plan as of an instant. Nothing is computed before it is asked for, and nothing twice.
 #[derive(Debug)]
 pub struct Board<'p> {
     question: Question<'p>,
-    judged: OnceCell<Vec<Judged>>,
-    tallies: OnceCell<Tallies>,
-    /// The components that a table's action hangs on, itself first.
-    above: OnceCell<Vec<Vec<ComponentId>>>,
+    computed: Arc<Computed>,
 }
 
-/// The three readings of a scope. Readings are none where there is nothing that has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Index {
-    /// Unreported counts as zero.
-    pub strict: Option<Reading>,
-    /// Only what is reported.
-    pub observed: Option<Reading>,
-    /// The share of the weight that `observed` rests on.
-    pub coverage_observed: Option<Reading>,
-    /// Only what is validated.
-    pub validated: Option<Reading>,
-    /// The share of the weight that `validated` rests on.
-    pub coverage_validated: Option<Reading>,
+/// What was computed for a board, to be given to the next one as of the same state of the same facts.
+#[derive(Debug, Default)]
+pub struct Computed {
+    judged: OnceLock<Vec<Judged>>,
+    tallies: OnceLock<Tallies>,
+    beside: [OnceLock<Vec<Beside>>; 4],
+    /// The components that a table's action hangs on, itself first.
+    above: OnceLock<Vec<Vec<ComponentId>>>,
 }
 
 /// Readings by weight: in millionths times trillionths, exact for as many actions as a plan may have.
@@ -141,13 +138,11 @@ impl Sum {
 impl Projection {
     /// All scorecards as of t; none as long as the plan is a draft. Fails where the columns can't answer alone, which
     /// is where a due hour lies within a period's last day: then ask the rules.
-    pub fn board(&self, t: Timestamp) -> Option<Board<'_>> {
-        match Question::at(self, t) {
+    pub fn board<'p>(&'p self, journal: &'p Instants, t: Timestamp) -> Option<Board<'p>> {
+        match Question::at(self, journal, t) {
             Ok(question) => Some(Board {
                 question,
-                judged: OnceCell::new(),
-                tallies: OnceCell::new(),
-                above: OnceCell::new(),
+                computed: Arc::default(),
             }),
             Err(NotAsked::Draft | NotAsked::NotPlain) => None,
         }
@@ -155,30 +150,55 @@ impl Projection {
 }
 
 impl Board<'_> {
-    /// The verdicts on all actions, in the plan's order.
-    pub fn actions(&self) -> &[Judged] {
-        self.judged.get_or_init(|| {
-            let question = &self.question;
-            let projection = question.projection;
-            let actions = &question.plan.plan().actions;
-            let next = AtomicUsize::new(0);
-            let parts = on_threads(question.parts(), |_| {
-                let mut judged = Vec::new();
-                loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(action) = actions.get(i) else { return judged };
-                    if let Some(&table) = projection.table_of.get(&action.id) {
-                        judged.push((i, Case::new(question, &projection.tables[table], action).judge()));
-                    }
-                }
-            });
-            let mut judged: Vec<_> = parts.into_iter().flatten().collect();
-            judged.sort_by_key(|(i, _)| *i);
-            judged.into_iter().map(|(_, judged)| judged).collect()
-        })
+    /// Goes on from what was computed as of another instant between which and this nothing has changed.
+    #[must_use]
+    pub fn from(self, computed: Arc<Computed>) -> Self {
+        Self { computed, ..self }
     }
 
-    /// The index of every scope of one kind at once.
+    /// What was computed so far, and is from now on.
+    #[must_use]
+    pub fn computed(&self) -> Arc<Computed> {
+        self.computed.clone()
+    }
+
+    /// Until when all stays as it is if nothing is recorded: the rules' own answer, or sooner.
+    #[must_use]
+    pub fn next_change(&self) -> Timestamp {
+        self.question.next_change()
+    }
+
+    /// The plan's periods as of then, in order, with their calendar due instants.
+    pub fn periods(&self) -> impl Iterator<Item = (Period, Timestamp)> {
+        self.question.terms.iter().map(|terms| (terms.period, terms.due_at))
+    }
+
+    /// The verdicts on all actions, in the plan's order.
+    pub fn actions(&self) -> &[Judged] {
+        self.computed.judged.get_or_init(|| self.judge(|_| true))
+    }
+
+    fn judge(&self, wanted: impl Fn(&ActionId) -> bool + Sync) -> Vec<Judged> {
+        let question = &self.question;
+        let projection = question.projection;
+        let actions = &question.plan.plan().actions;
+        let next = AtomicUsize::new(0);
+        let parts = on_threads(question.parts(), |_| {
+            let mut judged = Vec::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(action) = actions.get(i) else { return judged };
+                if let Some(&table) = projection.table_of.get(&action.id).filter(|_| wanted(&action.id)) {
+                    judged.push((i, Case::new(question, &projection.tables[table], action).judge()));
+                }
+            }
+        });
+        let mut judged: Vec<_> = parts.into_iter().flatten().collect();
+        judged.sort_by_key(|(i, _)| *i);
+        judged.into_iter().map(|(_, judged)| judged).collect()
+    }
+
+    /// The index of every institution at once.
     pub fn institutions(&self) -> Vec<(InstitutionId, Index)> {
         let mut sums: Vec<Sum> = Vec::new();
         sums.resize_with(self.question.projection.institutions.all.len(), Sum::default);
@@ -213,143 +233,159 @@ impl Board<'_> {
 
     /// The scorecard of a scope. A scope that nothing lies in has zeros and no readings.
     pub fn scorecard(&self, scope: &Scope) -> Scorecard {
+        self.slice(&Slice::Scope(scope.clone()))
+    }
+
+    /// The scorecard of a slice.
+    pub fn slice(&self, slice: &Slice) -> Scorecard {
+        let (index, actions) = self.sum(slice);
+        Scorecard {
+            strict: index.strict,
+            observed: index.observed,
+            coverage_observed: index.coverage_observed,
+            validated: index.validated,
+            coverage_validated: index.coverage_validated,
+            discipline: self.discipline(slice),
+            actions,
+        }
+    }
+
+    /// The index of a slice.
+    pub fn index(&self, slice: &Slice) -> Index {
+        self.sum(slice).0
+    }
+
+    fn sum(&self, slice: &Slice) -> (Index, BTreeMap<ActionState, usize>) {
         let mut sum = Sum::default();
-        let institution = match scope {
-            Scope::Institution(id) => self.question.projection.institutions.number_of.get(id).copied().unwrap_or(NONE),
-            _ => NONE,
-        };
-        for judged in self.actions() {
-            match scope {
-                Scope::Plan => sum.add(judged, judged.strict),
-                Scope::Component(component) if self.above_action(&judged.action).contains(component) => sum.add(judged, judged.strict),
-                Scope::Institution(_) => {
-                    if let Ok(at) = judged.holders.binary_search_by_key(&institution, |(holder, _)| *holder) {
-                        sum.add(judged, if judged.holders[at].1 { Some(Reading::ZERO) } else { judged.strict });
-                    }
-                }
-                Scope::Component(_) | Scope::Territory(_) => {}
+        // Territories and roles have no index, so that nothing needs to be judged for them.
+        if !matches!(slice, Slice::Scope(Scope::Territory(_)) | Slice::Role(_)) {
+            for judged in self.actions().iter().filter(|judged| self.holds(slice, judged)) {
+                sum.add(judged, self.strict_in(slice, judged));
             }
         }
-        let Index {
-            strict,
-            observed,
-            coverage_observed,
-            validated,
-            coverage_validated,
-        } = sum.index();
-        Scorecard {
-            strict,
-            observed,
-            coverage_observed,
-            validated,
-            coverage_validated,
-            discipline: self.discipline(scope),
-            actions: sum.states,
+        (sum.index(), sum.states)
+    }
+
+    /// What a slice's index is made of, as [`vigia_rules::Verdicts::parts`] has it; of some actions only, where the
+    /// others can't have changed.
+    pub fn parts(&self, slice: &Slice, wanted: Option<&BTreeSet<ActionId>>) -> Vec<Part> {
+        let some = wanted.map(|wanted| self.judge(|action| wanted.contains(action)));
+        let judged = some.as_deref().unwrap_or_else(|| self.actions()).iter();
+        let held = judged.filter(|judged| self.holds(slice, judged));
+        held.map(|judged| Part {
+            action: judged.action.clone(),
+            state: judged.state,
+            weight: judged.weight,
+            strict: self.strict_in(slice, judged),
+            observed: judged.observed,
+            validated: judged.validated,
+        })
+        .collect()
+    }
+
+    /// Whether an action belongs to a slice's index.
+    fn holds(&self, slice: &Slice, judged: &Judged) -> bool {
+        let lies_in = |component: &ComponentId| self.above_action(&judged.action).contains(component);
+        match slice {
+            Slice::Scope(Scope::Plan) => true,
+            Slice::Scope(Scope::Component(component)) => lies_in(component),
+            Slice::Scope(Scope::Institution(id)) => self.is_silent(id, judged).is_some(),
+            Slice::InstitutionIn(id, component) => self.is_silent(id, judged).is_some() && lies_in(component),
+            Slice::Actions(actions) => actions.contains(&judged.action),
+            Slice::Assignments(assignments) => self.question.projection.table_of.get(&judged.action).is_some_and(|table| {
+                let mut leading = judged.leading.iter();
+                leading.any(|row| self.is_among(assignments, *table, *row as usize))
+            }),
+            Slice::Scope(Scope::Territory(_)) | Slice::Role(_) => false,
         }
+    }
+
+    /// The strict reading with which an action counts in a slice's index: silence does not pay.
+    fn strict_in(&self, slice: &Slice, judged: &Judged) -> Option<Reading> {
+        match slice {
+            Slice::Scope(Scope::Institution(id)) | Slice::InstitutionIn(id, _) if self.is_silent(id, judged) == Some(true) => {
+                Some(Reading::ZERO)
+            }
+            _ => judged.strict,
+        }
+    }
+
+    /// Of an institution in whose index an action counts: whether a report of its own is missing.
+    fn is_silent(&self, id: &InstitutionId, judged: &Judged) -> Option<bool> {
+        let institution = *self.question.projection.institutions.number_of.get(id)?;
+        let at = judged.holders.binary_search_by_key(&institution, |(holder, _)| *holder).ok()?;
+        Some(judged.holders[at].1)
+    }
+
+    fn is_among(&self, assignments: &BTreeSet<AssignmentId>, table: usize, row: usize) -> bool {
+        let projection = self.question.projection;
+        let desk = projection.tables[table].rows[row].desk as usize;
+        let made = projection.facts.assignments[desk].made.as_ref();
+        made.is_some_and(|made| assignments.contains(&made.assignment.id))
     }
 
     fn tallies(&self) -> &Tallies {
-        self.tallies.get_or_init(|| Tallies::of(&self.question))
+        self.computed.tallies.get_or_init(|| Tallies::of(&self.question))
     }
 
-    fn discipline(&self, scope: &Scope) -> Discipline {
-        let projection = self.question.projection;
-        let tallies = self.tallies();
-        let add = |parts: &[Tally], holds: &dyn Fn(usize) -> bool| {
-            let held = parts.iter().enumerate().filter(|(i, _)| holds(*i));
-            held.map(|(_, tally)| *tally).fold(Tally::default(), std::ops::Add::add)
-        };
-        let tally = match scope {
-            Scope::Plan => add(&tallies.actions, &|_| true),
-            Scope::Component(id) => add(&tallies.actions, &|i| self.above(i).contains(id)),
-            Scope::Institution(id) => add(&tallies.institutions, &|i| projection.institutions.all[i] == *id),
-            Scope::Territory(code) => add(&tallies.territories, &|i| projection.territories.all[i].lies_in(code)),
-        };
-        let count = |n: i64| usize::try_from(n).unwrap_or(0);
-        let mut discipline = Discipline {
-            owed: count(tally.owed),
-            received: count(tally.received),
-            on_time: count(tally.on_time),
-            validated: count(tally.validated),
-            validated_on_time: count(tally.validated_on_time),
-            nil: count(tally.nil),
-            waived_after_due: count(tally.waived_after_due),
-            extended_after_due: count(tally.extended_after_due),
-            ..Discipline::default()
-        };
-        self.beside(scope, &mut discipline);
-        discipline
+    fn beside(&self, by: By) -> &[Beside] {
+        let place = By::ALL.iter().position(|other| *other == by).unwrap_or(0);
+        self.computed.beside[place].get_or_init(|| self.question.all_beside(by))
     }
 
-    /// What stands beside the counts: assignments and delays.
-    fn beside(&self, scope: &Scope, discipline: &mut Discipline) {
+    fn discipline(&self, slice: &Slice) -> Discipline {
         let projection = self.question.projection;
-        let (mut late, mut reviews) = (Delays::default(), Delays::default());
-        let institution = match scope {
-            Scope::Institution(id) => projection.institutions.number_of.get(id).copied(),
-            _ => None,
-        };
-        let territories: Vec<bool> = match scope {
-            Scope::Territory(code) => projection.territories.all.iter().map(|other| other.lies_in(code)).collect(),
-            _ => Vec::new(),
-        };
-        for (i, table) in projection.tables.iter().enumerate() {
-            if matches!(scope, Scope::Component(id) if !self.above(i).contains(id)) {
+        let lies_in = |table: usize, component: &ComponentId| self.above(table).contains(component);
+        let actions = |holds: &dyn Fn(usize) -> bool| self.of_groups(&self.tallies().actions, By::Action, holds);
+        match slice {
+            Slice::Scope(Scope::Plan) => actions(&|_| true),
+            Slice::Scope(Scope::Component(id)) => actions(&|table| lies_in(table, id)),
+            Slice::Actions(held) => actions(&|table| held.contains(&projection.tables[table].action)),
+            Slice::Scope(Scope::Institution(id)) => {
+                let number = projection.institutions.number_of.get(id).map(|number| *number as usize);
+                self.of_groups(&self.tallies().institutions, By::Institution, &|i| Some(i) == number)
+            }
+            Slice::Scope(Scope::Territory(code)) => self.of_groups(&self.tallies().territories, By::Territory, &|i| {
+                projection.territories.all[i].lies_in(code)
+            }),
+            Slice::Role(role) => self.of_groups(&self.tallies().roles, By::Role, &|i| i == *role as usize),
+            Slice::InstitutionIn(id, component) => {
+                let number = projection.institutions.number_of.get(id).copied();
+                let holds = |table: usize, row: usize| Some(projection.tables[table].rows[row].institution) == number;
+                self.of_rows(&|table| lies_in(table, component), &holds)
+            }
+            Slice::Assignments(held) => self.of_rows(&|_| true, &|table, row| self.is_among(held, table, row)),
+        }
+    }
+
+    /// The discipline of some of the groups that a slice is made of.
+    fn of_groups(&self, tallies: &[Tally], by: By, holds: &dyn Fn(usize) -> bool) -> Discipline {
+        let (mut tally, mut beside) = (Tally::default(), Beside::default());
+        for (i, part) in tallies.iter().enumerate().filter(|(i, _)| holds(*i)) {
+            tally += *part;
+            beside += &self.beside(by)[i];
+        }
+        counted(tally, &beside)
+    }
+
+    /// The discipline of assignments that are no group of their own.
+    fn of_rows(&self, holds_table: &dyn Fn(usize) -> bool, holds: &dyn Fn(usize, usize) -> bool) -> Discipline {
+        let (mut tally, mut beside) = (Tally::default(), Beside::default());
+        for (number, table) in self.question.projection.tables.iter().enumerate() {
+            if !holds_table(number) {
                 continue;
             }
-            let holds = |row: usize| {
-                let row = &table.rows[row];
-                match scope {
-                    Scope::Plan | Scope::Component(_) => true,
-                    Scope::Institution(_) => Some(row.institution) == institution,
-                    Scope::Territory(_) => territories.get(row.territory as usize).is_some_and(|held| *held),
-                }
-            };
-            let rows: Vec<_> = (0..table.rows.len()).filter(|row| holds(*row)).collect();
-            for &row in &rows {
-                let Some(standing) = self.question.standing(&table.rows[row]) else {
-                    continue;
-                };
-                discipline.proposed += 1;
-                discipline.accepted += usize::from(standing.is_accepted);
-                discipline.contested += usize::from(standing.is_contested);
-                discipline.unanswered += usize::from(standing.is_unanswered());
-            }
-            self.delays(table, &rows, &mut late, &mut reviews);
-        }
-        discipline.median_delay_late_days = late.lower_median();
-        discipline.median_delay_review_days = reviews.lower_median();
-    }
-
-    fn delays(&self, table: &Table, rows: &[usize], late: &mut Delays, reviews: &mut Delays) {
-        let question = &self.question;
-        let all_odd = question.odd(table);
-        for &row in rows {
-            let first = all_odd.partition_point(|place| place.row < row);
-            let odd = &all_odd[first..][..all_odd[first..].partition_point(|place| place.row == row)];
-            for place in odd.iter().filter(|place| place.state.is_owed()) {
-                place.state.late_days.into_iter().for_each(|days| late.add(days));
-                place.state.review_days.into_iter().for_each(|days| reviews.add(days));
-            }
-            let is_odd = |period: usize| odd.iter().any(|place| place.period == period);
-            for period in question.due_runs.iter().cloned().flatten() {
-                let at = table.at(row, period);
-                if table.sent[at] > question.sent_max() || (!odd.is_empty() && is_odd(period)) {
-                    continue;
-                }
-                if table.sent[at] & 1 == 1 {
-                    late.add(table.late_days[at].into());
-                }
-                if table.judged[at] <= question.seen {
-                    reviews.add(table.review_days[at].into());
-                }
+            for row in (0..table.rows.len()).filter(|row| holds(number, *row)) {
+                tally += self.question.tally_row(table, row);
+                self.question.add_beside(table, row, &mut beside);
             }
         }
+        counted(tally, &beside)
     }
 
     /// The components that a table's action hangs on, by the last version that has it.
     fn above(&self, table: usize) -> &[ComponentId] {
-        &self.above.get_or_init(|| all_above(&self.question))[table]
+        &self.computed.above.get_or_init(|| all_above(&self.question))[table]
     }
 
     fn above_action(&self, action: &ActionId) -> &[ComponentId] {
@@ -358,6 +394,23 @@ impl Board<'_> {
             None => &[],
         }
     }
+}
+
+fn counted(tally: Tally, beside: &Beside) -> Discipline {
+    let count = |n: i64| usize::try_from(n).unwrap_or(0);
+    let mut discipline = Discipline {
+        owed: count(tally.owed),
+        received: count(tally.received),
+        on_time: count(tally.on_time),
+        validated: count(tally.validated),
+        validated_on_time: count(tally.validated_on_time),
+        nil: count(tally.nil),
+        waived_after_due: count(tally.waived_after_due),
+        extended_after_due: count(tally.extended_after_due),
+        ..Discipline::default()
+    };
+    beside.note(&mut discipline);
+    discipline
 }
 
 /// Of each table's action the components above it, by the last version that has it.
@@ -382,48 +435,6 @@ fn all_above(question: &Question<'_>) -> Vec<Vec<ComponentId>> {
         above
     });
     above.collect()
-}
-
-/// How many delays of so many whole days: a median without sorting.
-#[derive(Default)]
-struct Delays {
-    short: Vec<usize>,
-    other: BTreeMap<i64, usize>,
-    count: usize,
-}
-
-/// Delays up to so many days are counted in a list.
-const SHORT_DAYS: usize = 1024;
-
-impl Delays {
-    fn add(&mut self, days: i64) {
-        self.count += 1;
-        match usize::try_from(days) {
-            Ok(short) if short < SHORT_DAYS => {
-                if self.short.len() <= short {
-                    self.short.resize(SHORT_DAYS, 0);
-                }
-                self.short[short] += 1;
-            }
-            _ => *self.other.entry(days).or_insert(0) += 1,
-        }
-    }
-
-    fn lower_median(&self) -> Option<i64> {
-        let middle = self.count.checked_sub(1)? / 2;
-        let mut seen = 0;
-        let short = self
-            .short
-            .iter()
-            .enumerate()
-            .map(|(days, count)| (i64::try_from(days).unwrap_or(i64::MAX), *count));
-        let below = self.other.range(..0).map(|(days, count)| (*days, *count));
-        let above = self.other.range(0..).map(|(days, count)| (*days, *count));
-        below.chain(short).chain(above).find_map(|(days, count)| {
-            seen += count;
-            (seen > middle).then_some(days)
-        })
-    }
 }
 
 impl Question<'_> {

@@ -1,15 +1,19 @@
-//! When each entry of the followed reporting journal was recorded. Its times never run backwards, so a position orders
-//! exactly as its instant does: columns hold positions, and a question's instant becomes one position.
+//! When each entry of a followed journal was recorded. Its times never run backwards, so a position orders exactly as its
+//! instant does: columns hold positions, and a question's instant becomes one position.
+
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 /// Entries that share a base; small, so that a base and 32 bits of microseconds reach over them even on slow days.
 const CHUNK: usize = 64;
+/// Chunks that copies share as long as none of them goes on.
+const BLOCK: usize = 64;
 
-/// Instants by position, from 1 on.
+/// Instants by position, from 1 on. A copy shares nearly all of them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Instants {
-    chunks: Vec<Chunk>,
+pub struct Instants {
+    blocks: Vec<Arc<Vec<Chunk>>>,
     len: usize,
 }
 
@@ -26,18 +30,18 @@ enum Chunk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalRefused {
     /// An entry is older than the one before it.
-    #[error("entry {position} of the reporting journal is older than the one before it")]
+    #[error("entry {position} of the journal is older than the one before it")]
     Backwards {
         /// The entry.
         position: u64,
     },
     /// More than [`ENTRIES_MAX`] entries.
-    #[error("the reporting journal has more than {ENTRIES_MAX} entries")]
+    #[error("the journal has more than {ENTRIES_MAX} entries")]
     TooLong,
 }
 
-/// The longest reporting journal that can be projected: two bits of a column's word are flags.
-pub const ENTRIES_MAX: u64 = (1 << 30) - 2;
+/// The longest journal that can be projected: of a column's word two bits are flags, and the sign is left alone.
+pub const ENTRIES_MAX: u64 = (1 << 29) - 2;
 
 impl Chunk {
     fn at(&self, i: usize) -> Timestamp {
@@ -70,12 +74,19 @@ impl Chunk {
 
 impl Instants {
     /// The last position.
-    pub(super) fn len(&self) -> u32 {
+    #[must_use]
+    pub fn len(&self) -> u32 {
         u32::try_from(self.len).unwrap_or(u32::MAX)
     }
 
-    /// Takes in the time of an entry. What lies between it and the last one (entries of other plans) is as old as it.
-    pub(super) fn push(&mut self, position: u64, at: Timestamp) -> Result<u32, JournalRefused> {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes in the time of an entry. What lies between it and the last one is as old as it.
+    pub fn push(&mut self, position: u64, at: Timestamp) -> Result<u32, JournalRefused> {
         if position > ENTRIES_MAX {
             return Err(JournalRefused::TooLong);
         }
@@ -84,15 +95,19 @@ impl Instants {
             return Err(JournalRefused::Backwards { position });
         }
         for _ in known..position {
-            let i = self.len % CHUNK;
-            if i == 0 {
-                self.chunks.push(Chunk::Narrow {
-                    base: at,
-                    micros: [0; CHUNK],
-                });
+            let (chunk, i) = (self.len / CHUNK, self.len % CHUNK);
+            if self.len.is_multiple_of(CHUNK * BLOCK) {
+                self.blocks.push(Arc::default());
             }
-            if let Some(chunk) = self.chunks.last_mut() {
-                chunk.set(i, at);
+            if let Some(block) = self.blocks.last_mut() {
+                let block = Arc::make_mut(block);
+                if i == 0 {
+                    block.push(Chunk::Narrow {
+                        base: at,
+                        micros: [0; CHUNK],
+                    });
+                }
+                block[chunk % BLOCK].set(i, at);
             }
             self.len += 1;
         }
@@ -100,25 +115,40 @@ impl Instants {
     }
 
     /// When an entry was recorded; positions are from 1 to the last.
-    pub(super) fn at(&self, position: u32) -> Timestamp {
+    #[must_use]
+    pub fn at(&self, position: u32) -> Timestamp {
         let i = (position as usize).saturating_sub(1);
-        self.chunks[i / CHUNK].at(i % CHUNK)
+        self.blocks[i / (CHUNK * BLOCK)][i / CHUNK % BLOCK].at(i % CHUNK)
     }
 
     /// The last entry recorded by t; 0 where there is none.
-    pub(super) fn up_to(&self, t: Timestamp) -> u32 {
-        let chunk = self.chunks.partition_point(|chunk| chunk.at(0) <= t);
-        let Some(chunk) = chunk.checked_sub(1) else { return 0 };
-        let first = chunk * CHUNK;
+    #[must_use]
+    pub fn up_to(&self, t: Timestamp) -> u32 {
+        let block = self.blocks.partition_point(|block| block[0].at(0) <= t);
+        let Some(block) = block.checked_sub(1) else { return 0 };
+        // The first chunk is not later, or the block had not been found.
+        let chunk = self.blocks[block].partition_point(|chunk| chunk.at(0) <= t).saturating_sub(1);
+        let first = (block * BLOCK + chunk) * CHUNK;
         let len = CHUNK.min(self.len - first);
-        let within = (0..len).take_while(|&i| self.chunks[chunk].at(i) <= t).count();
+        let within = (0..len).take_while(|&i| self.blocks[block][chunk].at(i) <= t).count();
         u32::try_from(first + within).unwrap_or(u32::MAX)
     }
 
+    /// The instants of entries that come one after the other, in as many steps as copies share.
+    pub fn steps(&self) -> impl Iterator<Item = Vec<Timestamp>> {
+        let positions = 1..=self.len();
+        let step = CHUNK * BLOCK;
+        positions
+            .step_by(step)
+            .map(move |first| (first..=self.len()).take(step).map(|position| self.at(position)).collect())
+    }
+
     /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
-        let wide = self.chunks.iter().filter(|chunk| matches!(chunk, Chunk::Wide(_))).count();
-        self.chunks.len() * size_of::<Chunk>() + wide * size_of::<[Timestamp; CHUNK]>()
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let chunks = || self.blocks.iter().flat_map(|block| block.iter());
+        let wide = chunks().filter(|chunk| matches!(chunk, Chunk::Wide(_))).count();
+        chunks().count() * size_of::<Chunk>() + wide * size_of::<[Timestamp; CHUNK]>()
     }
 }
 

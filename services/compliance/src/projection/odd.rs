@@ -1,5 +1,7 @@
 //! Places that are not plain: the rules judge them, and what they found is kept until time or an entry changes it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use vigia_rules::facts::{CourseEvent, Facts};
 use vigia_rules::history::{InForce, Terms};
@@ -8,7 +10,7 @@ use vigia_rules::{ObligationState, Report, Timeliness};
 
 use super::instants::Instants;
 use super::table::{NONE, Odd, Row, Table};
-use super::tally::{Tally, plain_place};
+use super::tally::{Correction, Tally, plain_place};
 
 /// How an obligation that is not plain stands as of an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,26 +27,26 @@ pub(super) struct OddState {
     pub(super) waits_under_extension: bool,
     pub(super) waived_after_due: bool,
     pub(super) extended_after_due: bool,
-    pub(super) late_days: Option<i64>,
-    pub(super) review_days: Option<i64>,
+    pub(super) late_days: Option<i32>,
+    pub(super) review_days: Option<i32>,
     /// Which of its events is the report that stands; none where nothing stands, or where the columns hold it.
     pub(super) report: Option<u16>,
     pub(super) in_columns: bool,
 }
 
-/// Whole days, rounded down, from hours.
-pub(super) fn late_days(delay: jiff::SignedDuration) -> i64 {
-    delay.as_hours().div_euclid(24)
+/// Whole days, rounded down, from hours. All of time has fewer days than 32 bits count.
+pub(super) fn late_days(delay: jiff::SignedDuration) -> i32 {
+    i32::try_from(delay.as_hours().div_euclid(24)).unwrap_or(i32::MAX)
 }
 
 /// Whole days, rounded down.
-pub(super) fn review_days(delay: jiff::SignedDuration) -> i64 {
-    delay.as_secs().div_euclid(24 * 60 * 60)
+pub(super) fn review_days(delay: jiff::SignedDuration) -> i32 {
+    i32::try_from(delay.as_secs().div_euclid(24 * 60 * 60)).unwrap_or(i32::MAX)
 }
 
 /// When the plain report of a place was received.
 pub(super) fn received_at(table: &Table, at: usize, position: u32, journal: &Instants) -> Timestamp {
-    journal.at(position) - jiff::SignedDuration::from_micros(table.lag[at].into())
+    journal.at(position) - jiff::SignedDuration::from_micros(table.lag(at).into())
 }
 
 impl OddState {
@@ -69,8 +71,9 @@ impl OddState {
         let state = owed.state(t);
         let timeliness = owed.timeliness(state);
         let report = owed.course.report.and_then(|standing| {
-            let events = facts.assignments[owed.desk].courses.get(&standing.period)?;
-            let is_it = |event: &CourseEvent| matches!(event, CourseEvent::Submitted(report) if std::ptr::eq(report, standing));
+            let events = facts.assignments[owed.desk].courses.get(standing.period)?;
+            let is_it =
+                |event: &CourseEvent| matches!(event, CourseEvent::Submitted(report) if std::ptr::eq(Arc::as_ptr(report), standing));
             u16::try_from(events.iter().position(|(_, event)| is_it(event))?).ok()
         });
         let nil = owed.course.report.is_some_and(|report| report.nil);
@@ -154,7 +157,7 @@ impl OddState {
 
 /// The report that stands, where it lies among the facts.
 pub(super) fn report<'f>(facts: &'f Facts, row: &Row, odd: &Odd, state: &OddState) -> Option<&'f Report> {
-    let events = facts.assignments[row.desk as usize].courses.get(&odd.period)?;
+    let events = facts.assignments[row.desk as usize].courses.get(odd.period)?;
     match &events.get(usize::from(state.report?))?.1 {
         CourseEvent::Submitted(report) => Some(report),
         _ => None,
@@ -167,17 +170,17 @@ pub(super) fn settle(plan: &InForce<'_>, terms: &[Terms<'_>], table: &mut Table,
     let facts = plan.facts;
     let desk = table.rows[row].desk as usize;
     let Some(made) = &facts.assignments[desk].made else { return };
-    let of_row = table.odds_of(row);
-    for i in of_row.clone() {
-        let mut odd = table.odds[i].clone();
+    let mut odds = std::mem::take(&mut table.rows[row].odds);
+    for odd in &mut odds {
         let covering = facts.extensions.get(&odd.period).into_iter().flatten();
         let covering = covering.filter(|(_, extension)| covers(facts, &extension.cover, desk, &made.assignment));
         let extended = covering.map(|(entry, _)| entry.recorded_at);
-        let events = facts.assignments[desk].courses.get(&odd.period).into_iter().flatten();
+        let events = facts.assignments[desk].courses.get(odd.period).into_iter().flatten();
         let mut recorded: Vec<_> = events.map(|(entry, _)| entry.recorded_at).chain(extended).collect();
         odd.first = recorded.iter().copied().min().unwrap_or(Timestamp::MAX);
         odd.quiet = Timestamp::MAX;
         odd.rest = None;
+        odd.correction = Correction::default();
         let column = terms.iter().position(|terms| terms.period == odd.period);
         odd.column = column.and_then(|column| u16::try_from(column).ok());
         let owed = column.and_then(|column| Some((column, Owed::of(plan, &terms[column], desk)?)));
@@ -194,19 +197,17 @@ pub(super) fn settle(plan: &InForce<'_>, terms: &[Terms<'_>], table: &mut Table,
             let by_time = [Some(terms.ends_at), Some(owed.opens_at), Some(owed.due.at), owed.answer_due_at()];
             let quiet = recorded.into_iter().chain(by_time.into_iter().flatten()).max();
             odd.quiet = quiet.unwrap_or(Timestamp::MAX);
-            odd.rest = OddState::at(plan, terms, odd.quiet, (table, row, Some(column)), &odd, journal);
+            odd.rest = OddState::at(plan, terms, odd.quiet, (table, row, Some(column)), odd, journal);
             let rest = odd.rest.as_ref().map(Tally::of).unwrap_or_default();
-            odd.correction = rest - plain_place(table, row, column, journal.len());
+            odd.correction = Correction::between(plain_place(table, row, column, journal.len()), rest);
         }
-        table.odds[i] = odd;
     }
     // Nothing among the facts and no extension: plain again.
-    let mut place = 0;
-    let plain = |odd: &Odd| odd.first == Timestamp::MAX;
-    if table.odds[of_row.clone()].iter().any(plain) {
-        table.odds.retain(|odd| {
-            place += 1;
-            !(of_row.contains(&(place - 1)) && plain(odd))
-        });
-    }
+    odds.retain(|odd| odd.first != Timestamp::MAX);
+    odds.shrink_to_fit();
+    let row = &mut table.rows[row];
+    row.rests_from = odds.iter().map(|odd| odd.quiet).max().unwrap_or(Timestamp::MIN);
+    row.correction = Correction::default();
+    odds.iter().for_each(|odd| row.correction += odd.correction);
+    row.odds = odds;
 }

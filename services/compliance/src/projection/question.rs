@@ -5,8 +5,10 @@ use std::ops::Range;
 use jiff::Timestamp;
 use vigia_rules::assignment::standing;
 use vigia_rules::history::{InForce, Terms};
+use vigia_rules::obligation::Owed;
 
 use super::Projection;
+use super::instants::Instants;
 use super::odd::OddState;
 use super::table::{Odd, Row, RowStanding, Table};
 use super::tally::sent_max;
@@ -15,6 +17,7 @@ use super::tally::sent_max;
 #[derive(Debug)]
 pub(super) struct Question<'p> {
     pub(super) projection: &'p Projection,
+    pub(super) journal: &'p Instants,
     pub(super) t: Timestamp,
     pub(super) plan: InForce<'p>,
     pub(super) terms: Vec<Terms<'p>>,
@@ -47,13 +50,13 @@ pub(super) enum NotAsked {
 }
 
 impl<'p> Question<'p> {
-    pub(super) fn at(projection: &'p Projection, t: Timestamp) -> Result<Self, NotAsked> {
+    pub(super) fn at(projection: &'p Projection, journal: &'p Instants, t: Timestamp) -> Result<Self, NotAsked> {
         let plan = InForce::at(&projection.facts, t).ok_or(NotAsked::Draft)?;
         let terms = plan.periods();
         let ended = terms.iter().take_while(|terms| terms.ends_at <= t).count();
         let stands = terms[..ended]
             .iter()
-            .zip(&projection.columns)
+            .zip(projection.columns.iter())
             .all(|(terms, column)| terms.period == column.period && terms.due_at == column.due_at && terms.ends_at == column.ends_at);
         let early = terms[ended..].iter().any(|terms| terms.ends_at <= t || terms.due_at <= t);
         if !stands || early || ended > projection.columns.len() {
@@ -72,8 +75,9 @@ impl<'p> Question<'p> {
         }
         Ok(Self {
             projection,
+            journal,
             t,
-            seen: projection.journal.up_to(t),
+            seen: journal.up_to(t),
             plan,
             terms,
             ended,
@@ -105,15 +109,16 @@ impl<'p> Question<'p> {
 
     /// The odd places of a table for which the columns do not answer as of t, by row and period.
     pub(super) fn odd(&self, table: &'p Table) -> Vec<OddPlace<'p>> {
-        table.odds.iter().filter_map(|odd| self.odd_place(table, odd)).collect()
+        let rows = table.rows.iter().enumerate();
+        let places = rows.flat_map(|(row, of)| of.odds.iter().filter_map(move |odd| self.odd_place(table, row, odd)));
+        places.collect()
     }
 
     /// An odd place, if it exists as of t and the columns do not answer for it then.
-    pub(super) fn odd_place(&self, table: &Table, odd: &'p Odd) -> Option<OddPlace<'p>> {
+    pub(super) fn odd_place(&self, table: &Table, row: usize, odd: &'p Odd) -> Option<OddPlace<'p>> {
         if self.t < odd.first {
             return None;
         }
-        let row = odd.row as usize;
         let column = odd.column.map(usize::from);
         let ended = column.filter(|column| *column < self.ended);
         if let (Some(period), Some(state), true) = (ended, odd.rest, odd.quiet <= self.t) {
@@ -124,7 +129,34 @@ impl<'p> Question<'p> {
             None => self.terms.iter().position(|terms| terms.period == odd.period)?,
         };
         let place = (table, row, column);
-        let state = OddState::at(&self.plan, &self.terms[period], self.t, place, odd, &self.projection.journal)?;
+        let state = OddState::at(&self.plan, &self.terms[period], self.t, place, odd, self.journal)?;
         Some(OddPlace { row, period, odd, state })
+    }
+
+    /// The next instant after t at which something may change though nothing is recorded: not later than the one that
+    /// the rules name.
+    pub(super) fn next_change(&self) -> Timestamp {
+        let plan = &self.plan;
+        let midnight = plan.plan().calendar.end_of(plan.today);
+        let acts = plan.facts.versions.iter().filter(|version| version.entry.recorded_at <= self.t);
+        let acts = acts.map(|version| version.acts_from);
+        let periods = self.terms.iter().flat_map(|terms| [terms.ends_at, terms.due_at]);
+        // An action or the plan may end within a period; what it owes then opens at the end of that day.
+        let open = self.terms.iter().filter(|terms| terms.ends_at > self.t);
+        let opens = open.flat_map(|terms| {
+            let actions = terms.owed_by.into_iter().flat_map(|version| &version.plan.actions);
+            actions.filter_map(|action| Some(super::layout::duty_of(terms, &action.id)?.opens_at))
+        });
+        let tables = self.projection.tables.iter();
+        let odd = tables.flat_map(|table| table.rows.iter().map(move |row| (row, &row.odds)));
+        let odd = odd.flat_map(|(row, odds)| odds.iter().filter(|odd| odd.quiet > self.t).map(move |odd| (row, odd)));
+        let moved = odd.flat_map(|(row, odd)| {
+            let terms = self.terms.iter().find(|terms| terms.period == odd.period);
+            let owed = terms.and_then(|terms| Owed::of(plan, terms, row.desk as usize));
+            let instants = owed.map(|owed| [Some(owed.opens_at), Some(owed.due.at), owed.answer_due_at()]);
+            instants.into_iter().flatten().flatten()
+        });
+        let later = acts.chain(periods).chain(opens).chain(moved).filter(|&at| at > self.t);
+        later.fold(midnight, Timestamp::min)
     }
 }

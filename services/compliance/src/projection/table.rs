@@ -6,24 +6,28 @@
 //! |---|---|---|
 //! | `sent` | 4 | the position of the submission, and two flags: late, nil |
 //! | `judged` | 4 | the position of the validation |
-//! | `lag` | 4 | from the receipt to the journal entry, in microseconds |
-//! | `late_days`, `review_days` | 2 + 2 | whole days, for the medians |
+//! | `lag` | 2 | from the receipt to the journal entry, in microseconds; the few long ones lie beside |
+//! | `late_days`, `review_days` | 1 + 1 | whole days, for the medians |
 //! | a [`Slot`] for each indicator | 8 or 16 | the value stated, in millionths |
+//! | `shape` | 2 | how the values are broken down; only where some are |
 //! | `exists` | 1/8 | whether the obligation exists, once its period has ended |
 //!
-//! What is not plain (returned, rejected, sent again, waived, with milestones, values too great) is *irregular*: its
-//! place is empty, and its events lie among the facts, where the rules themselves judge them.
+//! What is not plain (returned, rejected, sent again, waived, with milestones, values too great, very late) is
+//! *irregular*: its place is empty, and its events lie among the facts, where the rules themselves judge them.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use vigia_platform::facts::Submission;
 use vigia_rules::assignment::Standing;
-use vigia_rules::{ActionId, Decimal, IndicatorId, Period, Report, Role, Value};
+use vigia_rules::{ActionId, AssignmentId, Decimal, IndicatorId, Period, Report, Role, Value};
 
 use super::odd::OddState;
-use super::tally::Tally;
+use super::tally::Correction;
 
-/// Nothing there: greater than every position.
-pub(super) const NONE: u32 = u32::MAX;
+/// Nothing there: greater than every position and every word, and above 0 also where the sign bit counts.
+pub(super) const NONE: u32 = 0x7fff_ffff;
 /// No value stated. No plain value is so low.
 pub(super) const MISSING: i64 = i64::MIN;
 /// Values are plain below this magnitude, in millionths (nine thousand million): so many of them add up within 64 bits.
@@ -36,6 +40,14 @@ pub(super) const SLOTS_MAX: usize = 64;
 
 const LATE: u32 = 1;
 const NIL: u32 = 2;
+/// Bits of a word of `sent` that are flags.
+pub(super) const FLAGS: u32 = 2;
+/// A lag that lies beside.
+const LONG: u16 = u16::MAX;
+
+/// The dimensions by which the values of a report are broken down, by indicator in the order of their ids; those that
+/// are not are not among them.
+pub type Shape = Vec<(IndicatorId, Vec<String>)>;
 
 /// An action's columns.
 #[derive(Clone, Debug)]
@@ -44,14 +56,16 @@ pub(super) struct Table {
     /// How many periods.
     pub(super) width: usize,
     pub(super) rows: Vec<Row>,
-    /// The places that are not plain or whose due instant was moved, by row and period.
-    pub(super) odds: Vec<Odd>,
     pub(super) sent: Vec<u32>,
     pub(super) judged: Vec<u32>,
-    pub(super) lag: Vec<u32>,
-    pub(super) late_days: Vec<u16>,
-    pub(super) review_days: Vec<u16>,
+    lag: Vec<u16>,
+    long_lags: BTreeMap<u32, u32>,
+    pub(super) late_days: Vec<u8>,
+    pub(super) review_days: Vec<u8>,
     pub(super) slots: Vec<Slot>,
+    /// The number of a place's shape, from 1; empty as long as nothing is broken down.
+    shape: Vec<u16>,
+    shapes: Vec<Shape>,
     /// One bit a place, [`Table::words`] words a row.
     pub(super) exists: Vec<u64>,
     /// What the action asks of everybody, by period; none where the plan has no such action.
@@ -89,8 +103,22 @@ pub(super) struct Row {
     /// The place of the first of its line.
     pub(super) line: u32,
     pub(super) standing: RowStanding,
-    /// Whether something was recorded since it was last settled.
+    /// The places that are not plain or whose due instant was moved, by period.
+    pub(super) odds: Vec<Odd>,
+    /// From when on all of them are quiet, and what their corrections add up to then.
+    pub(super) rests_from: Timestamp,
+    pub(super) correction: Correction,
+    /// Whether something was recorded since it was last settled,
     pub(super) dirty: bool,
+    /// and of that something by which other obligations may exist.
+    pub(super) stale: bool,
+}
+
+impl Row {
+    /// The odd place for a period, or where it would lie.
+    pub(super) fn find_odd(&self, period: Period) -> Result<usize, usize> {
+        self.odds.binary_search_by_key(&period, |odd| odd.period)
+    }
 }
 
 /// How an assignment stands since the last event on it.
@@ -130,10 +158,9 @@ impl RowStanding {
 /// A place that the columns alone do not answer for.
 #[derive(Clone, Debug)]
 pub(super) struct Odd {
-    pub(super) row: u32,
+    pub(super) period: Period,
     /// Its period's column; none where the plan has no such period.
     pub(super) column: Option<u16>,
-    pub(super) period: Period,
     /// Its course lies among the facts, not in the columns.
     pub(super) irregular: bool,
     /// Before this, the columns do answer for it.
@@ -141,7 +168,7 @@ pub(super) struct Odd {
     /// From this on nothing changes any more by time alone, and what follows holds.
     pub(super) quiet: Timestamp,
     /// What discipline counts, less what the columns count of it.
-    pub(super) correction: Tally,
+    pub(super) correction: Correction,
     pub(super) rest: Option<OddState>,
 }
 
@@ -159,29 +186,18 @@ impl Table {
             action,
             width,
             rows: Vec::new(),
-            odds: Vec::new(),
             sent: Vec::new(),
             judged: Vec::new(),
             lag: Vec::new(),
+            long_lags: BTreeMap::new(),
             late_days: Vec::new(),
             review_days: Vec::new(),
             slots: Vec::new(),
+            shape: Vec::new(),
+            shapes: Vec::new(),
             exists: Vec::new(),
             duties: vec![None; width],
         }
-    }
-
-    /// The odd places of a row.
-    pub(super) fn odds_of(&self, row: usize) -> std::ops::Range<usize> {
-        let first = self.odds.partition_point(|odd| (odd.row as usize) < row);
-        first..first + self.odds[first..].partition_point(|odd| odd.row as usize == row)
-    }
-
-    /// The odd place of a row for a period, or where it would lie.
-    pub(super) fn find_odd(&self, row: usize, period: Period) -> Result<usize, usize> {
-        let of_row = self.odds_of(row);
-        let found = self.odds[of_row.clone()].binary_search_by_key(&period, |odd| odd.period);
-        found.map(|at| of_row.start + at).map_err(|at| of_row.start + at)
     }
 
     /// Words of `exists` a row.
@@ -197,6 +213,9 @@ impl Table {
         self.lag.resize(places, 0);
         self.late_days.resize(places, 0);
         self.review_days.resize(places, 0);
+        if !self.shape.is_empty() {
+            self.shape.resize(places, 0);
+        }
         for slot in &mut self.slots {
             slot.num.resize(places, MISSING);
             if let Some(den) = &mut slot.den {
@@ -228,7 +247,7 @@ impl Table {
     pub(super) fn sent(&self, at: usize) -> Option<Sent> {
         let word = self.sent[at];
         (word != NONE).then_some(Sent {
-            position: word >> 2,
+            position: word >> FLAGS,
             late: word & LATE != 0,
             nil: word & NIL != 0,
         })
@@ -236,14 +255,73 @@ impl Table {
 
     pub(super) fn set_sent(&mut self, at: usize, sent: Option<Sent>) {
         self.sent[at] = sent.map_or(NONE, |sent| {
-            (sent.position << 2) | (u32::from(sent.nil) * NIL) | (u32::from(sent.late) * LATE)
+            (sent.position << FLAGS) | (u32::from(sent.nil) * NIL) | (u32::from(sent.late) * LATE)
         });
+    }
+
+    /// From the receipt of what was sent to its entry, in microseconds.
+    pub(super) fn lag(&self, at: usize) -> u32 {
+        match self.lag[at] {
+            LONG => self.long_lags.get(&place(at)).copied().unwrap_or(0),
+            short => short.into(),
+        }
+    }
+
+    pub(super) fn set_lag(&mut self, at: usize, lag: u32) {
+        let short = u16::try_from(lag).ok().filter(|short| *short != LONG);
+        self.lag[at] = short.unwrap_or(LONG);
+        if short.is_none() {
+            self.long_lags.insert(place(at), lag);
+        }
+    }
+
+    /// How the values at a place are broken down.
+    pub(super) fn shape(&self, at: usize) -> &[(IndicatorId, Vec<String>)] {
+        let number = self.shape.get(at).copied().unwrap_or(0);
+        let shape = usize::from(number).checked_sub(1).and_then(|number| self.shapes.get(number));
+        shape.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// All shapes, and which of them each place has.
+    pub(super) fn all_shapes(&self) -> (Vec<u16>, Vec<Shape>) {
+        (self.shape.clone(), self.shapes.clone())
+    }
+
+    /// Notes how values are broken down; false where there are too many ways to number them.
+    pub(super) fn set_shape(&mut self, at: usize, broken_down: &[(IndicatorId, Vec<String>)]) -> bool {
+        if broken_down.is_empty() && self.shape.is_empty() {
+            return true;
+        }
+        let mut shape = broken_down.to_vec();
+        shape.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let number = match self.shapes.iter().position(|known| *known == shape) {
+            _ if shape.is_empty() => 0,
+            Some(number) => number + 1,
+            None => {
+                self.shapes.push(shape);
+                self.shapes.len()
+            }
+        };
+        let Ok(number) = u16::try_from(number) else {
+            self.shapes.pop();
+            return false;
+        };
+        self.shape.resize(self.sent.len(), 0);
+        self.shape[at] = number;
+        true
     }
 
     /// Leaves a place as if nothing had come.
     pub(super) fn clear(&mut self, at: usize) {
         self.sent[at] = NONE;
         self.judged[at] = NONE;
+        if self.lag[at] == LONG {
+            self.long_lags.remove(&place(at));
+        }
+        self.lag[at] = 0;
+        if let Some(shape) = self.shape.get_mut(at) {
+            *shape = 0;
+        }
         for slot in &mut self.slots {
             slot.num[at] = MISSING;
         }
@@ -255,13 +333,16 @@ impl Table {
     }
 
     /// Whether a report can lie in the columns, as far as its content goes.
-    pub(super) fn takes(&self, report: &Report) -> bool {
+    pub(super) fn takes(&self, submission: &Submission) -> bool {
+        let Submission { report, broken_down, .. } = submission;
+        let states = |id: &IndicatorId| report.values.iter().any(|(stated, _)| stated == id);
         let fits = |decimal: Decimal| decimal.millionths().unsigned_abs() < u128::from(PLAIN_BELOW.unsigned_abs());
         let once = |i: usize| report.values[..i].iter().all(|(id, _)| *id != report.values[i].0);
         let new = report.values.iter().filter(|(id, _)| self.slot(id).is_none()).count();
         report.version == 1
             && self.slots.len() + new <= SLOTS_MAX
             && report.milestones.is_empty()
+            && broken_down.iter().all(|(id, _)| states(id))
             && report.values.iter().enumerate().all(|(i, (id, value))| {
                 let is_ratio = matches!(value, Value::Ratio { .. });
                 let same_kind = self.slot(id).is_none_or(|slot| slot.den.is_some() == is_ratio);
@@ -275,41 +356,53 @@ impl Table {
 
     /// Puts a report's values into their slots; [`Table::takes`] has let it through.
     pub(super) fn put_values(&mut self, at: usize, values: &[(IndicatorId, Value)]) {
+        let plain = |decimal: &Decimal| i64::try_from(decimal.millionths()).unwrap_or(MISSING);
         for (id, value) in values {
-            let place = self.slots.iter().position(|slot| slot.indicator == *id).unwrap_or_else(|| {
-                self.slots.push(Slot {
-                    indicator: id.clone(),
-                    num: vec![MISSING; self.sent.len()],
-                    den: matches!(value, Value::Ratio { .. }).then(|| vec![0; self.sent.len()]),
-                });
-                self.slots.len() - 1
-            });
-            let slot = &mut self.slots[place];
-            let plain = |decimal: &Decimal| i64::try_from(decimal.millionths()).unwrap_or(MISSING);
-            match (value, &mut slot.den) {
-                (Value::Number(number), _) => slot.num[at] = plain(number),
-                (Value::Ratio { num, den }, dens) => {
-                    slot.num[at] = plain(num);
-                    if let Some(dens) = dens {
-                        dens[at] = plain(den);
-                    }
-                }
+            match value {
+                Value::Number(number) => self.put_value(at, id, plain(number), None),
+                Value::Ratio { num, den } => self.put_value(at, id, plain(num), Some(plain(den))),
             }
+        }
+    }
+
+    /// Puts a number, or the parts of a ratio, in millionths.
+    pub(super) fn put_value(&mut self, at: usize, id: &IndicatorId, num: i64, den: Option<i64>) {
+        let place = self.slots.iter().position(|slot| slot.indicator == *id).unwrap_or_else(|| {
+            self.slots.push(Slot {
+                indicator: id.clone(),
+                num: vec![MISSING; self.sent.len()],
+                den: den.map(|_| vec![0; self.sent.len()]),
+            });
+            self.slots.len() - 1
+        });
+        let slot = &mut self.slots[place];
+        slot.num[at] = num;
+        if let (Some(dens), Some(den)) = (&mut slot.den, den) {
+            dens[at] = den;
         }
     }
 
     /// The values that a plain report states.
     pub(super) fn values(&self, at: usize) -> Vec<(IndicatorId, Value)> {
-        let decimal = |plain: i64| Decimal::from_millionths(plain.into()).unwrap_or(Decimal::ZERO);
         let stated = self.slots.iter().filter(|slot| slot.num[at] != MISSING);
-        let value = |slot: &Slot| match &slot.den {
-            None => Value::Number(decimal(slot.num[at])),
-            Some(den) => Value::Ratio {
-                num: decimal(slot.num[at]),
-                den: decimal(den[at]),
-            },
-        };
-        stated.map(|slot| (slot.indicator.clone(), value(slot))).collect()
+        let value = |slot: &Slot| plain_value(slot.num[at], slot.den.as_ref().map(|den| den[at]));
+        let mut values: Vec<_> = stated.map(|slot| (slot.indicator.clone(), value(slot))).collect();
+        // The slots' order is that in which indicators came: an answer must not show it.
+        values.sort_by(|(one, _), (other, _)| one.cmp(other));
+        values
+    }
+
+    /// The plain report at a place.
+    pub(super) fn report(&self, at: usize, sent: Sent, received_at: Timestamp, (assignment, period): (AssignmentId, Period)) -> Report {
+        Report {
+            assignment,
+            period,
+            version: 1,
+            received_at,
+            values: self.values(at),
+            milestones: Vec::new(),
+            nil: sent.nil,
+        }
     }
 
     /// The same rows over other periods: `from` says for each new column which old one it was.
@@ -325,10 +418,19 @@ impl Table {
         let (width, rows) = (self.width, self.rows.len());
         let mut table = Self::new(self.action.clone(), from.len());
         table.rows.clone_from(&self.rows);
-        table.odds.clone_from(&self.odds);
+        table.shapes.clone_from(&self.shapes);
         table.sent = moved(&self.sent, width, rows, from, NONE);
         table.judged = moved(&self.judged, width, rows, from, NONE);
         table.lag = moved(&self.lag, width, rows, from, 0);
+        if !self.shape.is_empty() {
+            table.shape = moved(&self.shape, width, rows, from, 0);
+        }
+        for (&at, &lag) in &self.long_lags {
+            let (row, old) = (at as usize / width, at as usize % width);
+            if let Some(column) = from.iter().position(|from| *from == Some(old)) {
+                table.long_lags.insert(place(row * from.len() + column), lag);
+            }
+        }
         table.late_days = moved(&self.late_days, width, rows, from, 0);
         table.review_days = moved(&self.review_days, width, rows, from, 0);
         let slot = |slot: &Slot| Slot {
@@ -352,11 +454,29 @@ impl Table {
             .slots
             .iter()
             .map(|slot| 8 * (slot.num.len() + slot.den.as_ref().map_or(0, Vec::len)));
-        self.sent.len() * 16
+        self.sent.len() * 12
+            + self.shape.len() * 2
             + self.exists.len() * 8
             + self.rows.len() * size_of::<Row>()
             + self.duties.len() * size_of::<Option<Duty>>()
-            + self.odds.len() * size_of::<Odd>()
+            + self.rows.iter().map(|row| row.odds.len() * size_of::<Odd>()).sum::<usize>()
             + slots.sum::<usize>()
     }
+}
+
+/// A number, or the parts of a ratio, from millionths.
+pub(super) fn plain_value(num: i64, den: Option<i64>) -> Value {
+    let decimal = |plain: i64| Decimal::from_millionths(plain.into()).unwrap_or(Decimal::ZERO);
+    match den {
+        None => Value::Number(decimal(num)),
+        Some(den) => Value::Ratio {
+            num: decimal(num),
+            den: decimal(den),
+        },
+    }
+}
+
+/// A place as it numbers the long lags; a table has far fewer places than that.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }

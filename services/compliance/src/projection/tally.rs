@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use vigia_rules::{ActionId, ComponentId, InstitutionId, ObligationState, TerritoryCode, Timeliness};
 
 use super::Projection;
+use super::instants::Instants;
 use super::odd::OddState;
 use super::question::{NotAsked, Question};
-use super::table::{NONE, Table};
+use super::table::{FLAGS, NONE, Table};
 
 /// Counts of obligations (VERDICTS, "Scorecard as of t"). Below 0 only on the way to an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +67,67 @@ impl AddAssign for Tally {
     }
 }
 
+/// A difference of the tallies of some obligations of one assignment, which has fewer of them than 16 bits count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Correction([i16; 8]);
+
+impl AddAssign for Correction {
+    fn add_assign(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(one, other)| *one += other);
+    }
+}
+
+impl Correction {
+    pub(super) fn between(counted: Tally, counts: Tally) -> Self {
+        let Tally {
+            owed,
+            received,
+            on_time,
+            validated,
+            validated_on_time,
+            nil,
+            waived_after_due,
+            extended_after_due,
+        } = counts - counted;
+        let all = [
+            owed,
+            received,
+            on_time,
+            validated,
+            validated_on_time,
+            nil,
+            waived_after_due,
+            extended_after_due,
+        ];
+        Self(all.map(|one| i16::try_from(one).unwrap_or(0)))
+    }
+}
+
+impl AddAssign<Correction> for Tally {
+    fn add_assign(&mut self, Correction(parts): Correction) {
+        let [
+            owed,
+            received,
+            on_time,
+            validated,
+            validated_on_time,
+            nil,
+            waived_after_due,
+            extended_after_due,
+        ] = parts.map(i64::from);
+        *self += Self {
+            owed,
+            received,
+            on_time,
+            validated,
+            validated_on_time,
+            nil,
+            waived_after_due,
+            extended_after_due,
+        };
+    }
+}
+
 impl Tally {
     /// What one obligation counts.
     pub(super) fn of(state: &OddState) -> Self {
@@ -91,12 +153,14 @@ impl Tally {
 
 /// The plain counts of places that lie side by side: received, on time, validated, validated on time, nil.
 ///
-/// A plain loop over two slices without a branch, so that the compiler makes vectors of it.
+/// A plain loop over two slices without a branch, so that the compiler makes vectors of it. Words are compared as signed
+/// numbers, since the oldest processors that we run on know no other; none of them uses the sign.
 fn count(sent: &[u32], judged: &[u32], sent_max: u32, judged_max: u32) -> [u32; 5] {
     let (mut received, mut on_time, mut validated, mut validated_on_time, mut nil) = (0, 0, 0, 0, 0);
+    let (sent_max, judged_max) = (sent_max.cast_signed(), judged_max.cast_signed());
     for (&sent, &judged) in sent.iter().zip(judged) {
-        let is_received = u32::from(sent <= sent_max);
-        let is_validated = u32::from(judged <= judged_max);
+        let is_received = u32::from(sent.cast_signed() <= sent_max);
+        let is_validated = u32::from(judged.cast_signed() <= judged_max);
         let is_on_time = is_received & !sent;
         received += is_received;
         on_time += is_on_time;
@@ -128,7 +192,7 @@ pub(super) fn plain_place(table: &Table, row: usize, column: usize, seen: u32) -
 
 /// The greatest word of `sent` that exists as of a position: flags are its low bits.
 pub(super) const fn sent_max(seen: u32) -> u32 {
-    (seen << 2) | 3
+    (seen << FLAGS) | ((1 << FLAGS) - 1)
 }
 
 impl Question<'_> {
@@ -162,20 +226,23 @@ impl Question<'_> {
         plain_place(table, row, period, self.seen)
     }
 
-    /// The discipline of every row of a table, in their order.
-    pub(super) fn tally_rows(&self, table: &Table, mut each: impl FnMut(usize, Tally)) {
-        let mut odds = table.odds.iter().peekable();
-        for row in 0..table.rows.len() {
-            let mut tally = self.plain_row(table, row);
-            while let Some(odd) = odds.next_if(|odd| odd.row as usize == row) {
-                if odd.quiet <= self.t {
-                    tally += odd.correction;
-                } else if let Some(place) = self.odd_place(table, odd) {
-                    tally += Tally::of(&place.state) - self.plain_place(table, row, place.period);
-                }
-            }
-            each(row, tally);
+    /// The discipline of a row.
+    pub(super) fn tally_row(&self, table: &Table, row: usize) -> Tally {
+        let mut tally = self.plain_row(table, row);
+        let of = &table.rows[row];
+        // Most rows have come to rest: their odd places need not be looked at.
+        if of.rests_from <= self.t {
+            tally += of.correction;
+            return tally;
         }
+        for odd in &of.odds {
+            if odd.quiet <= self.t {
+                tally += odd.correction;
+            } else if let Some(place) = self.odd_place(table, row, odd) {
+                tally += Tally::of(&place.state) - self.plain_place(table, row, place.period);
+            }
+        }
+        tally
     }
 
     /// The tables in as many parts of about the same size as there are processors.
@@ -237,7 +304,12 @@ pub struct Tallies {
     pub(super) actions: Vec<Tally>,
     pub(super) institutions: Vec<Tally>,
     pub(super) territories: Vec<Tally>,
+    /// By role, as its number.
+    pub(super) roles: [Tally; ROLES],
 }
+
+/// How many roles there are.
+pub(super) const ROLES: usize = 4;
 
 impl Tallies {
     fn sized(projection: &Projection) -> Self {
@@ -245,6 +317,7 @@ impl Tallies {
             actions: vec![Tally::default(); projection.tables.len()],
             institutions: vec![Tally::default(); projection.institutions.all.len()],
             territories: vec![Tally::default(); projection.territories.all.len()],
+            roles: [Tally::default(); ROLES],
         }
     }
 
@@ -254,14 +327,15 @@ impl Tallies {
             let mut tallies = Self::sized(projection);
             for i in part {
                 let table = &projection.tables[i];
-                question.tally_rows(table, |row, tally| {
-                    let row = &table.rows[row];
+                for (number, row) in table.rows.iter().enumerate() {
+                    let tally = question.tally_row(table, number);
                     tallies.actions[i] += tally;
                     tallies.institutions[row.institution as usize] += tally;
                     if row.territory != NONE {
                         tallies.territories[row.territory as usize] += tally;
                     }
-                });
+                    tallies.roles[row.role as usize] += tally;
+                }
             }
             tallies
         });
@@ -269,14 +343,15 @@ impl Tallies {
     }
 
     fn plus(mut self, other: Self) -> Self {
-        let add = |ours: &mut Vec<Tally>, theirs: Vec<Tally>| {
+        let add = |ours: &mut [Tally], theirs: &[Tally]| {
             for (ours, theirs) in ours.iter_mut().zip(theirs) {
-                *ours += theirs;
+                *ours += *theirs;
             }
         };
-        add(&mut self.actions, other.actions);
-        add(&mut self.institutions, other.institutions);
-        add(&mut self.territories, other.territories);
+        add(&mut self.actions, &other.actions);
+        add(&mut self.institutions, &other.institutions);
+        add(&mut self.territories, &other.territories);
+        add(&mut self.roles, &other.roles);
         self
     }
 }
@@ -285,8 +360,8 @@ impl Projection {
     /// The discipline of every node of every level as of t: plan, components, actions, institutions, provinces and their
     /// cantons. None where the plan is a draft, or the columns can't answer alone (a due hour within a period's last day).
     #[must_use]
-    pub fn discipline(&self, t: Timestamp) -> Option<Vec<(Node, Tally)>> {
-        let question = match Question::at(self, t) {
+    pub fn discipline(&self, journal: &Instants, t: Timestamp) -> Option<Vec<(Node, Tally)>> {
+        let question = match Question::at(self, journal, t) {
             Ok(question) => question,
             Err(NotAsked::Draft | NotAsked::NotPlain) => return None,
         };

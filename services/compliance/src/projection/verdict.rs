@@ -124,6 +124,7 @@ impl<'q, 'p> Case<'q, 'p> {
             validated: looked_at.and_then(|q| self.reading(q, &series, true)),
             weight: self.action.weight,
             holders: self.holders(q),
+            leading: self.leading().map(|row| u32::try_from(row).unwrap_or(u32::MAX)).collect(),
         }
     }
 
@@ -395,24 +396,26 @@ impl<'q, 'p> Case<'q, 'p> {
         lines
     }
 
-    /// The institutions in whose index the action counts, by number: those that hold a lead assignment in force, accepted
-    /// or not yet answered; and whether a lead report of theirs is missing at q.
-    fn holders(&self, q: Option<usize>) -> Vec<(u32, bool)> {
+    /// The lead assignments in force, accepted or not yet answered: silence does not pay, what is contested does not count.
+    fn leading(&self) -> impl Iterator<Item = usize> {
         let day = self.question.plan.today.min(self.action.end);
-        let mut silent = Vec::new();
-        let mut holders = Vec::new();
-        for &row in &self.leads {
-            let institution = self.table.rows[row].institution;
+        let holds = move |row: &usize| {
+            let standing = self.standings[*row];
+            standing.is_some_and(|standing| standing.is_in_force_on(day) && (standing.is_accepted || standing.is_unanswered()))
+        };
+        self.leads.iter().copied().filter(holds)
+    }
+
+    /// The institutions in whose index the action counts, by number, and whether a lead report of theirs is missing at q.
+    fn holders(&self, q: Option<usize>) -> Vec<(u32, bool)> {
+        let institution = |row: usize| self.table.rows[row].institution;
+        let is_missing = |row: usize| {
             let place = q.and_then(|q| self.place(row, q));
-            if place.is_some_and(|place| place.is_asked && !place.is_received) {
-                silent.push(institution);
-            }
-            let holds = self.standings[row]
-                .is_some_and(|standing| standing.is_in_force_on(day) && (standing.is_accepted || standing.is_unanswered()));
-            if holds {
-                holders.push(institution);
-            }
-        }
+            place.is_some_and(|place| place.is_asked && !place.is_received)
+        };
+        let silent = self.leads.iter().copied().filter(|row| is_missing(*row));
+        let mut silent: Vec<_> = silent.map(institution).collect();
+        let mut holders: Vec<_> = self.leading().map(institution).collect();
         holders.sort_unstable();
         holders.dedup();
         silent.sort_unstable();

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use prost_types::FieldMask;
 use vigia_platform::{Area, instant};
 use vigia_proto::{assignments as a, compliance::ScopeKind, plans as p, reporting as r};
-use vigia_rules::{AssignmentId, obligations};
+use vigia_rules::{AssignmentId, Verdicts};
 
 use super::journal::{Journals, at, hours, report};
-use crate::{answers, comparison, compliance_service::verdicts, memory::Memory, scopes::Named, trajectories};
+use crate::{answers, cards::Cards, comparison, memory::Memory, scopes::Named, store, trajectories, view::View};
 
 #[derive(Clone, Debug)]
 enum What {
@@ -173,25 +173,54 @@ fn taken<'e>(entries: impl IntoIterator<Item = &'e (Area, vigia_proto::journal::
 
 /// Everything that can be asked as of t, field for field.
 fn everything(memory: &Memory, t: jiff::Timestamp, from: jiff::Timestamp) -> Vec<String> {
-    let answers = memory.ask("siempre", t, |view| {
-        let all = verdicts(view)?;
+    let plan = Named::parse("plans/siempre", "").expect("a name");
+    let before = memory.scorecard(&plan, from).expect("in force then");
+    let answers = memory.ask_cards("siempre", t, |view, cards, _| {
         let mut said = vec![format!("{:?}", memory.positions(t))];
-        said.extend(all.actions().map(|verdict| format!("{:?}", answers::action(view, verdict))));
-        said.extend(obligations(&view.facts.facts, t).map(|found| format!("{:?}", answers::obligation(view, &found))));
+        for found in cards.actions() {
+            let verdict = vigia_rules::action(&view.facts_on(&found.action), &found.action, t).expect("an action");
+            said.push(format!("{:?}", answers::action(view, &verdict)));
+            said.push(format!("{:?}", trajectories::of_action(view, &found.action)?));
+        }
+        said.extend(view.obligations().map(|found| format!("{:?}", answers::obligation(view, &found))));
         for named in Named::all(view, &kinds()) {
-            said.push(format!("{:?}", named.scorecard(view, &all)?));
+            said.push(format!("{:?}", named.scorecard(view, cards)?));
             said.push(format!("{:?}", trajectories::of_scope(view, &named)?));
         }
-        for action in all.actions() {
-            said.push(format!("{:?}", trajectories::of_action(view, &action.action)?));
-        }
-        let plan = Named::parse("plans/siempre", "").expect("a name");
-        let before = view.at(from).expect("in force then");
-        let before = plan.scorecard(&before, &verdicts(&before)?)?;
-        said.push(format!("{:?}", comparison::compare(view, &plan, before, from)?));
+        said.push(format!("{:?}", comparison::compare(view, &plan, (*before).clone(), from)?));
         Ok(said)
     });
     answers.expect("a plan")
+}
+
+/// What the service answers of scorecards and verdicts is what the rules say of the same facts.
+fn agrees_with_the_rules(memory: &Memory, t: jiff::Timestamp) -> Result<(), TestCaseError> {
+    let by_rules = |view: &View<'_>| {
+        let facts = view.all_facts();
+        let all = Verdicts::as_of(&facts, t).expect("a plan");
+        let cards = Cards::Rules(&all);
+        let named = Named::all(view, &kinds()).into_iter();
+        let cards: Vec<_> = named.map(|named| named.scorecard(view, &cards).expect("a scope")).collect();
+        Ok((cards, all.actions().map(Into::into).collect::<Vec<crate::cards::InShort>>()))
+    };
+    let (cards, actions) = memory.ask("siempre", t, by_rules).expect("a plan");
+    let names = memory.ask("siempre", t, |view| Ok(Named::all(view, &kinds()))).expect("a plan");
+    // Twice: what is kept is the same.
+    for _ in 0..2 {
+        for (named, card) in names.iter().zip(&cards) {
+            prop_assert_eq!(&*memory.scorecard(named, t).expect("a scope"), card);
+        }
+    }
+    let found = memory.ask_cards("siempre", t, |_, cards, _| Ok(cards.actions())).expect("a plan");
+    prop_assert_eq!(found, actions);
+    Ok(())
+}
+
+fn origin() -> vigia_platform::journal::Origin {
+    vigia_platform::journal::Origin {
+        origin: "vigia/reporting/x".into(),
+        epoch: 1,
+    }
 }
 
 fn kinds() -> std::collections::BTreeSet<ScopeKind> {
@@ -217,7 +246,109 @@ proptest! {
         let of = |area: Area| journals.0.iter().filter(move |(other, _)| *other == area);
         let rebuilt = taken(of(Area::Reporting).chain(of(Area::Plans)).chain(of(Area::Assignments)));
         prop_assert_eq!(&later, &everything(&rebuilt, t, from));
+        agrees_with_the_rules(&rebuilt, t)?;
     }
+
+    /// Scorecards of now are kept until something changes: entries come in and time goes on, and at every step they are
+    /// those of the rules.
+    #[test]
+    fn what_is_kept_is_what_the_rules_would_say(
+        story in prop::collection::vec((0..24 * 500_i64, what()), 0..30),
+        steps in prop::collection::vec(1..24 * 40_i64, 1..12),
+    ) {
+        let journals = told(story);
+        let memory = Memory::default();
+        let mut entries = journals.0.iter().peekable();
+        let mut hour = 0;
+        for step in steps {
+            hour += step;
+            let t = hours(hour);
+            let time = |entry: &vigia_proto::journal::Entry| entry.time.as_ref().and_then(instant).expect("a time");
+            while let Some((area, entry)) = entries.next_if(|(_, entry)| time(entry) <= t) {
+                memory.take(*area, entry).expect("taken in");
+            }
+            agrees_with_the_rules(&memory, t)?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Started from what was stored some time ago, however far the other journals have come since.
+    #[test]
+    fn an_answer_is_the_same_after_a_start_from_the_store(
+        story in prop::collection::vec((0..24 * 500_i64, what()), 0..40),
+        (stored_after, ahead) in (0.0..1.0_f64, any::<bool>()),
+        (one, other) in (0..24 * 500_i64, 0..24 * 500_i64),
+        settled in any::<bool>(),
+    ) {
+        let journals = told(story);
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("compliance.store");
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a part")]
+        let part = (journals.0.len() as f64 * stored_after) as usize;
+        let before = taken(&journals.0[..part]);
+        if settled {
+            let _ = before.snapshot("siempre");
+        }
+        store::write(&path, &before, origin()).expect("written");
+        let is_other = |area: &Area| *area != Area::Reporting;
+        let known = if ahead { &journals.0[..] } else { &journals.0[..part] };
+        let started = taken(known.iter().filter(|(area, _)| is_other(area)));
+        let has_any = journals.0[..part].iter().any(|(area, _)| !is_other(area));
+        let position = store::restore(&path, &started);
+        prop_assert_eq!(position.is_ok(), has_any);
+        let position = i64::try_from(position.unwrap_or(0)).expect("small");
+        let rest = journals.0.iter().enumerate().filter(|(place, (area, entry))| {
+            if is_other(area) { !ahead && *place >= part } else { entry.position > position }
+        });
+        for (_, (area, entry)) in rest {
+            started.take(*area, entry).expect("taken in");
+        }
+        let (from, t) = (hours(one.min(other)), hours(one.max(other)));
+        prop_assert_eq!(everything(&started, t, from), everything(&taken(&journals.0), t, from));
+    }
+}
+
+/// Whatever is done to a stored file, it is passed over, and nothing has changed.
+#[test]
+fn a_damaged_store_changes_nothing() {
+    let what = |who: usize, of: usize| What::Submit {
+        who,
+        of,
+        values: vec![3],
+        milestone: who == 1,
+        evidence: true,
+    };
+    let journals = told((0..3).map(|who| (24 * 100, what(who, 0))).collect());
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("compliance.store");
+    store::write(&path, &taken(&journals.0), origin()).expect("written");
+    let whole = std::fs::read(&path).expect("it is there");
+    let others = || taken(journals.0.iter().filter(|(area, _)| *area != Area::Reporting));
+    let refused = |bytes: &[u8], memory: &Memory| {
+        std::fs::write(&path, bytes).expect("written");
+        assert!(store::restore(&path, memory).is_err());
+        assert_eq!(memory.stored().position(), 0);
+        let nothing = memory.ask("siempre", hours(24 * 200), |view| {
+            Ok(view.obligations().all(|owed| owed.received_at.is_none()))
+        });
+        assert!(nothing.expect("a plan"));
+    };
+    let memory = others();
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1;
+        refused(&bytes, &memory);
+        refused(&whole[..place], &memory);
+    }
+    refused(&[&whole[..], b"x"].concat(), &memory);
+    // Of assignments that nobody has heard of.
+    let empty = Memory::default();
+    std::fs::write(&path, &whole).expect("written");
+    assert!(store::restore(&path, &empty).is_err());
+    assert!(store::restore(&path, &memory).is_ok());
 }
 
 #[test]

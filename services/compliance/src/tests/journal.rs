@@ -121,7 +121,7 @@ impl Journals {
         journals
     }
 
-    fn write(&mut self, time: Timestamp, area: Area, resource: &str, event_type: &str, event: &impl Message) -> i64 {
+    pub(crate) fn write(&mut self, time: Timestamp, area: Area, resource: &str, event_type: &str, event: &impl Message) -> i64 {
         let position = 1 + i64::try_from(self.0.iter().filter(|(other, _)| *other == area).count()).expect("few");
         let entry = Entry {
             position,

@@ -9,7 +9,10 @@ use std::{
 use jiff::Timestamp;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        Connection,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use vigia_migrations::Schema;
 
@@ -182,7 +185,10 @@ async fn sqlite(area: Area, directory: &Path, durability: Durability, connection
                 .synchronous(synchronous)
                 .foreign_keys(true)
                 .busy_timeout(STANDSTILL_MAX)
-        });
+        })
+        // A full disk ends a transaction inside SQLite, and the driver goes on counting it as open: whatever came next on
+        // that connection would be part of something that is never committed. Such a connection is closed.
+        .map_sqlx_sqlite_pool_opts(|pool| pool.before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) })));
     Database::connect(options).await
 }
 

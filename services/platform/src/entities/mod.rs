@@ -3,3 +3,4 @@ pub(crate) mod idempotency;
 pub(crate) mod journal_entry;
 pub(crate) mod journal_head;
 pub(crate) mod journal_origin;
+pub(crate) mod lease;

@@ -1,4 +1,4 @@
-//! Versions that were submitted; never changed.
+//! Versions that were submitted; never changed, but that their texts may be erased.
 
 use sea_orm::entity::prelude::*;
 

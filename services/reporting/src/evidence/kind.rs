@@ -13,16 +13,16 @@ pub(crate) const ACCEPTED: &str = "PDF, PNG, JPEG, WebP, DOCX, XLSX, ODT, ODS, T
 
 /// What was found in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Inspected {
+pub struct Inspected {
     /// Media type.
-    pub(crate) media_type: &'static str,
+    pub media_type: &'static str,
     /// Where something could identify a person, such as `exif.gps`.
-    pub(crate) traces: BTreeSet<&'static str>,
+    pub traces: BTreeSet<&'static str>,
 }
 
 /// Why a file's content is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unaccepted {
+pub enum Unaccepted {
     /// Of no type that is.
     Type,
     /// A text that is not UTF-8, or has control characters.
@@ -33,8 +33,32 @@ pub(crate) enum Unaccepted {
     Macros,
 }
 
+impl Unaccepted {
+    /// What is wrong and what to do, in Spanish and English.
+    pub fn said(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Type => (
+                "El contenido no es de un tipo que se acepte, diga lo que diga el nombre.",
+                "The content is of no type that is accepted, whatever its name says.",
+            ),
+            Self::Text => (
+                "Es un texto que no está en UTF-8: guárdelo de nuevo en UTF-8.",
+                "It is a text that is not UTF-8: save it again as UTF-8.",
+            ),
+            Self::Archive => (
+                "Es un archivo comprimido que no es un documento: cargue cada documento por separado.",
+                "It is an archive that is no document: upload each document by itself.",
+            ),
+            Self::Macros => (
+                "El documento contiene macros: guárdelo sin ellas.",
+                "The document has macros: save it without them.",
+            ),
+        }
+    }
+}
+
 /// Looks into a file of so many bytes. Never holds more of it in memory than a few buffers, whatever it says of itself.
-pub(crate) fn inspect(file: &mut File, size: u64) -> io::Result<Result<Inspected, Unaccepted>> {
+pub fn inspect(file: &mut File, size: u64) -> io::Result<Result<Inspected, Unaccepted>> {
     let mut head = [0; 16];
     file.rewind()?;
     let read = read_up_to(file, &mut head)?;

@@ -12,7 +12,8 @@ mod traces;
 
 use std::{fmt, path::PathBuf};
 
-pub(crate) use kind::{ACCEPTED, Inspected, Unaccepted, inspect};
+pub(crate) use kind::ACCEPTED;
+pub use kind::{Inspected, Unaccepted, inspect};
 pub(crate) use part::{Busy, KEPT, Part, Staging};
 pub(crate) use store::{Store, blocking};
 

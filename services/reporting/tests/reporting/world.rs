@@ -1,33 +1,33 @@
-//! Reporting behind its permission layer, with people who call it, over real journals of plans and assignments.
-
-use std::{
-    convert::Infallible,
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-};
+//! Reporting behind its permission layer, with people who call it, over real journals of plans and assignments: on SQLite or
+//! PostgreSQL, one replica or two, with a clock that is set.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use prost::Message;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tonic::{Request, Response, Status, body::Body, server::NamedService, service::Routes};
-use tonic_prost::ProstCodec;
+use tonic::{Request, Response, Status, service::Routes};
 use tonic_types::StatusExt;
-use tower::{Service, service_fn};
-use vigia_platform::{Area, Caller, Clock, Db, Durability, Guarded, Kit, Peer, Route, TokenSource, new_id, timestamp, token::Key};
+use vigia_platform::{
+    Area, Caller, Clock, Db, Durability, Guarded, Kit, Peer, Route, Store, TokenSource, db::ScratchDatabases, instant, new_id, timestamp,
+    token::Key,
+};
 use vigia_proto::{
     assignments::{Assignment, AssignmentAccepted, AssignmentProposed, AssignmentRole},
-    identity::{Client, ClientCreated, IssueTokenRequest, IssueTokenResponse, Role, RoleGrant, RoleGranted},
-    journal::Entry,
+    identity::{
+        Account, Client, ClientCreated, GetJwksRequest, GetJwksResponse, IssueTokenRequest, IssueTokenResponse, RevokeTokenRequest,
+        RevokeTokenResponse, Role, RoleGrant, RoleGranted,
+        token_service_server::{TokenService, TokenServiceServer},
+    },
+    journal::{Entry, SubscribeRequest},
     plans::{
         Action, Aggregation, BudgetLine, CompliancePolicy, DayCount, EvidenceMetadata, Frequency, Indicator, Milestone, Plan,
         PlanDefinition, ReportingCalendar, Revision, RevisionApproved, Target,
     },
     reporting::{
-        IndicatorValue, Report, UploadEvidenceRequest, UploadEvidenceResponse, UploadStart, evidence_service_client::EvidenceServiceClient,
-        indicator_value::Value, obligation_service_client::ObligationServiceClient, report_service_client::ReportServiceClient,
-        upload_evidence_request::Part,
+        GetObligationRequest, IndicatorValue, Obligation, Report, SubmitReportRequest, SubmitReportResponse, UploadEvidenceRequest,
+        UploadEvidenceResponse, UploadStart, evidence_service_client::EvidenceServiceClient, indicator_value::Value,
+        obligation_service_client::ObligationServiceClient, report_service_client::ReportServiceClient,
+        reporting_journal_service_client::ReportingJournalServiceClient, upload_evidence_request::Part,
     },
     types::Decimal,
 };
@@ -35,45 +35,87 @@ use vigia_reporting::EvidenceOptions;
 
 const REPORTING: &str = "clients/reporting";
 
-/// Identity, as far as a service asks it for a token of its own.
-#[derive(Clone)]
+/// Gives tokens to whoever asks; who may do what is decided by the grants.
 struct Tokens(Key);
 
-impl NamedService for Tokens {
-    const NAME: &'static str = "vigia.identity.v1.TokenService";
-}
-
-impl Service<http::Request<Body>> for Tokens {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+#[tonic::async_trait]
+impl TokenService for Tokens {
+    async fn issue_token(&self, _: Request<IssueTokenRequest>) -> Result<Response<IssueTokenResponse>, Status> {
+        let (access_token, ends_at) = self.0.access_token(REPORTING).unwrap();
+        Ok(Response::new(IssueTokenResponse {
+            access_token,
+            expire_time: Some(timestamp(ends_at)),
+        }))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let answer = IssueTokenResponse {
-            access_token: self.0.access_token(REPORTING).unwrap().0,
-            ..IssueTokenResponse::default()
-        };
-        Box::pin(async move {
-            let answer =
-                service_fn(move |_: Request<IssueTokenRequest>| std::future::ready(Ok::<_, Status>(Response::new(answer.clone()))));
-            Ok(tonic::server::Grpc::new(ProstCodec::default()).unary(answer, request).await)
-        })
+    async fn revoke_token(&self, _: Request<RevokeTokenRequest>) -> Result<Response<RevokeTokenResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get_jwks(&self, _: Request<GetJwksRequest>) -> Result<Response<GetJwksResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+/// Where the databases of a test are; gone when it ends.
+pub(crate) enum Place {
+    Directory(TempDir),
+    Server(ScratchDatabases, String),
+}
+
+impl Place {
+    /// A directory; and a database of its own where the environment names a server, as `tests/run` does.
+    pub(crate) async fn all() -> Vec<Self> {
+        let mut all = vec![Self::Directory(tempfile::tempdir().unwrap())];
+        all.extend(Self::server().await);
+        all
+    }
+
+    pub(crate) async fn server() -> Option<Self> {
+        let server = std::env::var("TEST_DATABASE").ok()?;
+        let databases = ScratchDatabases::on(&server);
+        let url = databases.make().await.unwrap();
+        Some(Self::Server(databases, url))
+    }
+
+    fn store(&self) -> Store {
+        match self {
+            Self::Directory(directory) => Store::from(directory.path()),
+            Self::Server(_, url) => Store::Postgres(url.clone()),
+        }
+    }
+
+    pub(crate) async fn end(self) {
+        if let Self::Server(databases, _) = self {
+            databases.drop_all().await.unwrap();
+        }
     }
 }
 
 pub(crate) struct World {
+    /// Evidence lies here, and the databases where a test names no other place.
     pub(crate) directory: TempDir,
     pub(crate) clock: Clock,
+    zone: TimeZone,
     key: Key,
+    evidence: EvidenceOptions,
+    identity: Route,
+    plans: Kit,
+    assignments: Kit,
+    /// The replica that most tests know only.
+    pub(crate) replica: Replica,
+}
+
+/// One replica of reporting.
+pub(crate) struct Replica {
+    /// A handle of its database, such as a test needs to be in its way.
+    pub(crate) db: Db,
     service: Guarded,
 }
 
 /// How a world differs from the plain one.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a difference of its own")]
 pub(crate) struct Setting {
     pub(crate) head_submits: bool,
     pub(crate) accepts_traces: bool,
@@ -83,6 +125,12 @@ pub(crate) struct Setting {
     pub(crate) quota_bytes: Option<u64>,
     /// Evidence goes to a directory that is written as an object store is.
     pub(crate) remote: bool,
+    /// Another zone than Guayaquil's.
+    pub(crate) zone: Option<&'static str>,
+    /// Reports are due at the midnight after 15 calendar days.
+    pub(crate) calendar_days: bool,
+    /// The local time at which the world is met.
+    pub(crate) now: Option<&'static str>,
 }
 
 impl World {
@@ -94,19 +142,21 @@ impl World {
 
     pub(crate) async fn with(setting: Setting) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let clock = Clock::simulated(at("2026-01-02 09:00"));
+        let store = Store::from(directory.path());
+        Self::over(directory, store, setting).await
+    }
+
+    /// A world whose databases are at a place.
+    pub(crate) async fn on(place: &Place, setting: Setting) -> Self {
+        Self::over(tempfile::tempdir().unwrap(), place.store(), setting).await
+    }
+
+    async fn over(directory: TempDir, store: Store, setting: Setting) -> Self {
+        let zone = TimeZone::get(setting.zone.unwrap_or("America/Guayaquil")).unwrap();
+        let clock = Clock::simulated(local(&zone, "2026-01-02 09:00"));
         let key = Key::generate("vigia-1").unwrap();
-        let kit = async |area| {
-            let db = Db::open(area, directory.path(), Durability::Scratch, clock.clone()).await.unwrap();
-            kit(db, &clock, &key)
-        };
+        let kit = async |area| kit(area, store.clone(), &clock, &key).await;
         let (plans, assignments) = (kit(Area::Plans).await, kit(Area::Assignments).await);
-        let recorder = Caller::vigia(&clock, "test");
-        let record = async |kit: &Kit, event_type: &str, resource: &str, event: Vec<u8>| {
-            let mut change = kit.db.change(&recorder, &new_id(), &()).await.unwrap();
-            change.record(event_type, resource, "", &Raw(event)).await.unwrap();
-            change.commit(()).await.unwrap();
-        };
         let approved = RevisionApproved {
             revision: Some(Revision {
                 name: "plans/vcm/revisions/1".into(),
@@ -116,49 +166,37 @@ impl World {
             }),
             definition: Some(definition(&setting)),
         };
-        record(
-            &plans,
+        let approved = (
             "vigia.plans.v1.RevisionApproved",
-            "plans/vcm/revisions/1",
+            "plans/vcm/revisions/1".to_owned(),
             approved.encode_to_vec(),
-        )
-        .await;
+        );
+        record(&plans, &[approved]).await;
         let more: Vec<_> = (2..2 + setting.more_assignments).map(|n| format!("a{n}")).collect();
         let ids = ["a1", "b1"].into_iter().chain(more.iter().map(String::as_str));
         for id in ids {
-            let assignment = Assignment {
-                name: format!("plans/vcm/assignments/{id}"),
+            let name = format!("plans/vcm/assignments/{id}");
+            let assignment = Some(Assignment {
+                name: name.clone(),
                 action: "plans/vcm/actions/p1".into(),
                 institution: if id == "b1" { "institutions/mies" } else { "institutions/msp" }.into(),
                 role: AssignmentRole::Lead.into(),
                 from: "2026-01-01".into(),
                 ..Assignment::default()
-            };
-            let assignment = Some(assignment);
-            let name = format!("plans/vcm/assignments/{id}");
+            });
             let proposed = AssignmentProposed {
                 assignment: assignment.clone(),
             };
-            record(
-                &assignments,
-                "vigia.assignments.v1.AssignmentProposed",
-                &name,
-                proposed.encode_to_vec(),
-            )
-            .await;
             let accepted = AssignmentAccepted { assignment };
-            record(
-                &assignments,
-                "vigia.assignments.v1.AssignmentAccepted",
-                &name,
-                accepted.encode_to_vec(),
-            )
-            .await;
+            let events = [
+                ("vigia.assignments.v1.AssignmentProposed", name.clone(), proposed.encode_to_vec()),
+                ("vigia.assignments.v1.AssignmentAccepted", name, accepted.encode_to_vec()),
+            ];
+            record(&assignments, &events).await;
         }
-        clock.set(at("2026-07-02 12:00"));
-        let identity = Route::Local(kit(Area::Identity).await.guard(Routes::new(Tokens(key.clone()))));
-        let tokens = TokenSource::new(REPORTING, key.clone(), identity);
-        let peer = |kit: Kit| Peer::new(Route::Local(kit.guard(Routes::default())), tokens.clone());
+        clock.set(local(&zone, setting.now.unwrap_or("2026-07-02 12:00")));
+        let tokens = TokenServiceServer::new(Tokens(key.clone()));
+        let identity = Route::Local(kit(Area::Identity).await.guard(Routes::new(tokens)));
         let mut evidence = EvidenceOptions::in_directory(directory.path().join("evidence"));
         if setting.remote {
             let store = directory.path().join("bucket");
@@ -167,15 +205,40 @@ impl World {
         }
         evidence.file_bytes_max = setting.file_bytes_max.unwrap_or(evidence.file_bytes_max);
         evidence.quota_bytes = setting.quota_bytes.unwrap_or(evidence.quota_bytes);
-        let service = vigia_reporting::build(kit(Area::Reporting).await, peer(plans), peer(assignments), evidence)
-            .await
-            .unwrap();
-        Self {
+        let reporting = kit(Area::Reporting).await;
+        let replica = Replica::build(reporting, &key, &identity, [&plans, &assignments], &evidence).await;
+        let world = Self {
             directory,
             clock,
+            zone,
             key,
-            service,
-        }
+            evidence,
+            identity,
+            plans,
+            assignments,
+            replica,
+        };
+        world.replica.has_heard(&world).await;
+        world
+    }
+
+    /// A second replica of reporting over the same database, which is a server's.
+    pub(crate) async fn second_replica(&self, place: &Place) -> Replica {
+        let kit = kit(Area::Reporting, place.store(), &self.clock, &self.key).await;
+        let replica = Replica::build(kit, &self.key, &self.identity, [&self.plans, &self.assignments], &self.evidence).await;
+        replica.has_heard(self).await;
+        replica
+    }
+
+    /// Something happens to the plan: the second entry of its journal.
+    pub(crate) async fn plan_is_touched(&self) {
+        let event = ("vigia.plans.v1.PlanSaved", "plans/vcm".to_owned(), Vec::new());
+        record(&self.plans, &[event]).await;
+    }
+
+    /// A local time of the plan's zone.
+    pub(crate) fn at(&self, time: &str) -> Timestamp {
+        local(&self.zone, time)
     }
 
     pub(crate) fn ask<T>(&self, who: &str, message: T) -> Request<T> {
@@ -188,19 +251,19 @@ impl World {
     }
 
     pub(crate) fn route(&self) -> Route {
-        Route::Local(self.service.clone())
+        self.replica.route()
     }
 
     pub(crate) fn evidence(&self) -> EvidenceServiceClient<Route> {
-        EvidenceServiceClient::new(Route::Local(self.service.clone()))
+        EvidenceServiceClient::new(self.route())
     }
 
     pub(crate) fn reports(&self) -> ReportServiceClient<Route> {
-        ReportServiceClient::new(Route::Local(self.service.clone())).max_decoding_message_size(16 << 20)
+        self.replica.reports()
     }
 
     pub(crate) fn obligations(&self) -> ObligationServiceClient<Route> {
-        ObligationServiceClient::new(Route::Local(self.service.clone()))
+        ObligationServiceClient::new(self.route())
     }
 
     /// The service on a real socket, and its address.
@@ -209,7 +272,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         tokio::spawn(vigia_platform::server::serve(
             listener,
-            vec![self.service.clone()],
+            vec![self.replica.service.clone()],
             None,
             false,
             std::future::pending(),
@@ -237,6 +300,67 @@ impl World {
         let request = self.ask(who, tokio_stream::iter(messages));
         Ok(self.evidence().upload_evidence(request).await?.into_inner())
     }
+}
+
+impl Replica {
+    async fn build(kit: Kit, key: &Key, identity: &Route, followed: [&Kit; 2], evidence: &EvidenceOptions) -> Self {
+        let tokens = TokenSource::new(REPORTING, key.clone(), identity.clone());
+        let [plans, assignments] = followed.map(|kit| Peer::new(Route::Local(kit.guard(Routes::default())), tokens.clone()));
+        let db = kit.db.clone();
+        let service = vigia_reporting::build(kit, plans, assignments, evidence.clone()).await.unwrap();
+        Self { db, service }
+    }
+
+    /// It has heard of plan and assignments: from now on a call waits for nothing but the writer.
+    async fn has_heard(&self, world: &World) {
+        let request = GetObligationRequest { name: obligation("a1") };
+        let client = ObligationServiceClient::new(self.route());
+        client.clone().get_obligation(world.ask("msp", request)).await.unwrap();
+    }
+
+    pub(crate) fn route(&self) -> Route {
+        Route::Local(self.service.clone())
+    }
+
+    pub(crate) fn reports(&self) -> ReportServiceClient<Route> {
+        ReportServiceClient::new(self.route()).max_decoding_message_size(16 << 20)
+    }
+
+    pub(crate) async fn submit(&self, world: &World, request: SubmitReportRequest) -> Result<SubmitReportResponse, Status> {
+        let answer = self.reports().submit_report(world.ask("msp", request)).await;
+        answer.map(Response::into_inner)
+    }
+
+    /// Up to which instant the journal is closed, as a follower is told first.
+    pub(crate) async fn closed_at(&self, world: &World) -> Timestamp {
+        let request = world.ask("reporting", SubscribeRequest::default());
+        let mut batches = ReportingJournalServiceClient::new(self.route())
+            .subscribe(request)
+            .await
+            .unwrap()
+            .into_inner();
+        loop {
+            let batch = batches.message().await.unwrap().unwrap();
+            if let Some(closed_at) = batch.closed_at.as_ref().and_then(instant) {
+                return closed_at;
+            }
+        }
+    }
+
+    pub(crate) async fn obligation(&self, world: &World, name: &str) -> Obligation {
+        let request = world.ask("msp", GetObligationRequest { name: name.into() });
+        let answer = ObligationServiceClient::new(self.route()).get_obligation(request).await;
+        answer.unwrap().into_inner().obligation.unwrap()
+    }
+}
+
+async fn record(kit: &Kit, events: &[(&str, String, Vec<u8>)]) {
+    let caller = Caller::vigia(&kit.clock, "test");
+    let mut change = kit.db.change(&caller, &new_id(), &Account::default()).await.unwrap();
+    for (event_type, resource, event) in events {
+        change.record(event_type, resource, "", &Raw(event.clone())).await.unwrap();
+    }
+    change.commit(Account::default()).await.unwrap();
 }
 
 /// An event that is encoded already.
@@ -267,19 +391,22 @@ impl Message for Raw {
     }
 }
 
-fn kit(db: Db, clock: &Clock, key: &Key) -> Kit {
+async fn kit(area: Area, store: Store, clock: &Clock, key: &Key) -> Kit {
+    let db = Db::open(area, store, Durability::Scratch, clock.clone()).await.unwrap();
     let kit = Kit::new(db, clock.clone());
     assert!(kit.verifier.set_keys(&format!("{{\"keys\":[{}]}}", key.jwk())));
     let roles = [
-        ("reporting", Role::Service, ""),
-        ("coordinator", Role::Coordinator, ""),
-        ("reviewer", Role::Reviewer, ""),
-        ("auditor", Role::Auditor, ""),
-        ("msp", Role::Reporter, "institutions/msp"),
-        ("msp-head", Role::Head, "institutions/msp"),
-        ("mies", Role::Reporter, "institutions/mies"),
+        ("reporting", &[(Role::Service, "")][..]),
+        ("admin", &[(Role::Administrator, "")]),
+        ("coordinator", &[(Role::Coordinator, "")]),
+        ("reviewer", &[(Role::Reviewer, "")]),
+        ("auditor", &[(Role::Auditor, "")]),
+        ("msp", &[(Role::Reporter, "institutions/msp")]),
+        ("msp-head", &[(Role::Head, "institutions/msp")]),
+        ("msp-reviewer", &[(Role::Head, "institutions/msp"), (Role::Reviewer, "")]),
+        ("mies", &[(Role::Reporter, "institutions/mies")]),
     ];
-    for (id, role, scope) in roles {
+    for (id, held) in roles {
         let name = format!("clients/{id}");
         let created = ClientCreated {
             client: Some(Client {
@@ -287,14 +414,17 @@ fn kit(db: Db, clock: &Clock, key: &Key) -> Kit {
                 ..Client::default()
             }),
         };
-        let granted = RoleGranted {
-            principal: name,
-            grant: Some(RoleGrant {
-                role: role.into(),
-                scope: scope.into(),
-            }),
-        };
-        for (event_type, event) in [("ClientCreated", created.encode_to_vec()), ("RoleGranted", granted.encode_to_vec())] {
+        let granted = held.iter().map(|(role, scope)| {
+            let granted = RoleGranted {
+                principal: name.clone(),
+                grant: Some(RoleGrant {
+                    role: (*role).into(),
+                    scope: (*scope).into(),
+                }),
+            };
+            ("RoleGranted", granted.encode_to_vec())
+        });
+        for (event_type, event) in std::iter::once(("ClientCreated", created.encode_to_vec())).chain(granted) {
             let entry = Entry {
                 event_type: format!("vigia.identity.v1.{event_type}"),
                 event,
@@ -306,19 +436,32 @@ fn kit(db: Db, clock: &Clock, key: &Key) -> Kit {
     kit
 }
 
+fn calendar(setting: &Setting) -> ReportingCalendar {
+    if setting.calendar_days {
+        return ReportingCalendar {
+            frequency: Frequency::Quarterly.into(),
+            due_days_after_period: 15,
+            ..ReportingCalendar::default()
+        };
+    }
+    ReportingCalendar {
+        frequency: Frequency::Quarterly.into(),
+        due_days_after_period: 10,
+        count: DayCount::Working.into(),
+        holidays: vec!["2026-07-06".into()],
+        hour: "17:00".into(),
+        ..ReportingCalendar::default()
+    }
+}
+
 fn definition(setting: &Setting) -> PlanDefinition {
     let plan = Plan {
         name: "plans/vcm".into(),
         title_es: "Plan".into(),
         start: "2026-01-01".into(),
         end: "2026-12-31".into(),
-        time_zone: "America/Guayaquil".into(),
+        time_zone: setting.zone.unwrap_or("America/Guayaquil").into(),
         reporting: Some(ReportingCalendar {
-            frequency: Frequency::Quarterly.into(),
-            due_days_after_period: 10,
-            count: DayCount::Working.into(),
-            holidays: vec!["2026-07-06".into()],
-            hour: "17:00".into(),
             head_submits: setting.head_submits,
             evidence_metadata: if setting.accepts_traces {
                 EvidenceMetadata::Accept
@@ -326,7 +469,7 @@ fn definition(setting: &Setting) -> PlanDefinition {
                 EvidenceMetadata::Unspecified
             }
             .into(),
-            ..ReportingCalendar::default()
+            ..calendar(setting)
         }),
         compliance_policy: Some(CompliancePolicy::default()),
         ..Plan::default()
@@ -375,10 +518,14 @@ pub(crate) fn decimal(text: &str) -> Decimal {
     Decimal { value: text.into() }
 }
 
-pub(crate) fn at(local: &str) -> Timestamp {
-    let local: DateTime = local.parse().unwrap();
-    let zone = TimeZone::get("America/Guayaquil").unwrap();
-    zone.to_ambiguous_timestamp(local).unambiguous().unwrap()
+/// A local time of Guayaquil.
+pub(crate) fn at(time: &str) -> Timestamp {
+    local(&TimeZone::get("America/Guayaquil").unwrap(), time)
+}
+
+fn local(zone: &TimeZone, time: &str) -> Timestamp {
+    let time: DateTime = time.parse().unwrap();
+    zone.to_ambiguous_timestamp(time).unambiguous().unwrap()
 }
 
 pub(crate) fn name_of(bytes: &[u8]) -> String {

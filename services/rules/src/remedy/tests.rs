@@ -98,9 +98,9 @@ fn follow(facts: &Facts, t: Timestamp, remedies: &[Remedy]) -> (Facts, Timestamp
 }
 
 fn submitted<'f>(facts: &'f Facts, id: &AssignmentId, of: Period, version: u32) -> Option<&'f Report> {
-    let course = facts.assignments[facts.find(id)?].courses.get(&of)?;
+    let course = facts.assignments[facts.find(id)?].courses.get(of)?;
     course.iter().find_map(|(_, event)| match event {
-        crate::facts::CourseEvent::Submitted(report) if report.version == version => Some(report),
+        crate::facts::CourseEvent::Submitted(report) if report.version == version => Some(&**report),
         _ => None,
     })
 }
@@ -108,9 +108,9 @@ fn submitted<'f>(facts: &'f Facts, id: &AssignmentId, of: Period, version: u32) 
 /// Changes the last submission of an obligation: what was sent a moment ago is completed.
 fn amend(facts: &mut Facts, id: &AssignmentId, of: Period, change: impl FnOnce(&mut Report)) {
     let desk = facts.find(id).expect("made");
-    let course = facts.assignments[desk].courses.get_mut(&of).expect("sent");
+    let course = facts.desk_mut(desk).courses.get_mut(of).expect("sent");
     let last = course.iter_mut().rev().find_map(|(_, event)| match event {
-        crate::facts::CourseEvent::Submitted(report) => Some(report),
+        crate::facts::CourseEvent::Submitted(report) => Some(std::sync::Arc::make_mut(report)),
         _ => None,
     });
     change(last.expect("sent"));

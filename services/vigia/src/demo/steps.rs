@@ -1,6 +1,9 @@
 //! The story's steps that take more than one call, or lead to further steps.
 
+use vigia_proto::compliance::assessment_service_client::AssessmentServiceClient;
+
 use super::*;
+use crate::voices::published;
 
 impl Stage {
     pub(super) async fn adopt(&mut self, plan: usize) -> Result<(), Status> {
@@ -123,6 +126,17 @@ impl Stage {
             .succeed_institution(request)
             .await
             .map(drop)
+    }
+
+    /// The auditor writes down the grades that the independent reviewer has published.
+    pub(super) async fn assess(&mut self, plan: usize) -> Result<(), Status> {
+        let Some(work) = self.works.get(plan) else { return Ok(()) };
+        let calls = published::calls(&work.node).map_err(|cause| Status::internal(cause.to_string()))?;
+        let mut service = AssessmentServiceClient::new(self.of("auditor")?);
+        for call in calls {
+            service.record_assessment(call).await?;
+        }
+        Ok(())
     }
 
     /// The day after a period: who owes what, and how each will keep it.

@@ -19,7 +19,7 @@ pub struct Origin {
     pub made_at: String,
     /// The obligations that it holds.
     pub obligations: Vec<Known>,
-    /// Indicators and milestones that may be reported: sheet, obligation and code.
+    /// Indicators, milestones and lines of the budget that may be reported: sheet, obligation and code.
     pub parts: BTreeSet<(Sheet, String, String)>,
 }
 
@@ -46,6 +46,8 @@ pub struct Book {
     pub indicators: Vec<Row>,
     /// Rows of the sheet of milestones.
     pub milestones: Vec<Row>,
+    /// Rows of the sheet of spending.
+    pub spending: Vec<Row>,
 }
 
 impl Book {
@@ -55,6 +57,7 @@ impl Book {
             Sheet::Reports => &self.reports,
             Sheet::Indicators => &self.indicators,
             Sheet::Milestones => &self.milestones,
+            Sheet::Spending => &self.spending,
         }
     }
 }
@@ -90,6 +93,8 @@ pub mod hidden {
     pub const INDICATOR: &str = "indicador";
     /// An obligation and the code of a milestone.
     pub const MILESTONE: &str = "hito";
+    /// An obligation and a line of its budget.
+    pub const SPENDING: &str = "partida";
 }
 
 impl Origin {
@@ -112,6 +117,7 @@ impl Origin {
         for (sheet, obligation, code) in &self.parts {
             let key = match sheet {
                 Sheet::Milestones => hidden::MILESTONE,
+                Sheet::Spending => hidden::SPENDING,
                 Sheet::Indicators | Sheet::Reports => hidden::INDICATOR,
             };
             lines.push([key.to_owned(), obligation.clone(), code.clone()]);
@@ -136,11 +142,11 @@ impl Origin {
                     name: a.to_owned(),
                     version: b.parse().ok()?,
                 }),
-                hidden::INDICATOR | hidden::MILESTONE => {
-                    let sheet = if key == hidden::INDICATOR {
-                        Sheet::Indicators
-                    } else {
-                        Sheet::Milestones
+                hidden::INDICATOR | hidden::MILESTONE | hidden::SPENDING => {
+                    let sheet = match key {
+                        hidden::INDICATOR => Sheet::Indicators,
+                        hidden::MILESTONE => Sheet::Milestones,
+                        _ => Sheet::Spending,
                     };
                     origin.parts.insert((sheet, a.to_owned(), b.to_owned()));
                 }

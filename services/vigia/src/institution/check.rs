@@ -35,14 +35,14 @@ pub struct Args {
 
 /// Runs the command; says whether no fault was found.
 pub async fn run(args: &Args, json: bool) -> Result<bool> {
-    let filled = match look(&args.file) {
+    let mut filled = match look(&args.file) {
         Ok(filled) => filled,
         Err(faults) => return tell_faults(&faults, json),
     };
     let online = !args.offline && args.access.is_known();
     let standings = if online {
         let server = Server::connect(&args.access).await?;
-        let (standings, faults) = examine(&server, &filled, false).await?;
+        let (standings, faults) = examine(&server, &mut filled, false).await?;
         if !faults.is_empty() {
             return tell_faults(&faults, json);
         }

@@ -1,4 +1,5 @@
-//! How the CSV files of one book are named: `t1.reportes.csv`, `t1.indicadores.csv`, `t1.hitos.csv`, `t1.plantilla.csv`.
+//! How the CSV files of one book are named: `t1.reportes.csv`, `t1.indicadores.csv`, `t1.hitos.csv`,
+//! `t1.gastos.csv`, `t1.plantilla.csv`.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,11 @@ pub enum CsvPart {
 
 impl CsvPart {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Sheet(Sheet::Reports),
         Self::Sheet(Sheet::Indicators),
         Self::Sheet(Sheet::Milestones),
+        Self::Sheet(Sheet::Spending),
         Self::Hidden,
     ];
 
@@ -27,6 +29,7 @@ impl CsvPart {
             Self::Sheet(Sheet::Reports) => "reportes",
             Self::Sheet(Sheet::Indicators) => "indicadores",
             Self::Sheet(Sheet::Milestones) => "hitos",
+            Self::Sheet(Sheet::Spending) => "gastos",
             Self::Hidden => "plantilla",
         }
     }

@@ -44,8 +44,9 @@ pub enum Standing {
     Faulty,
 }
 
-/// Asks about all reports of a file. With `replace`, a report that was received after the template was made is no fault.
-pub async fn examine(server: &Server, filled: &Filled, replace: bool) -> Result<(Vec<Standing>, Vec<Fault>)> {
+/// Asks about all reports of a file, and adds the evidence that a workbook does not hold. With `replace`, a report that was
+/// received after the template was made is no fault.
+pub async fn examine(server: &Server, filled: &mut Filled, replace: bool) -> Result<(Vec<Standing>, Vec<Fault>)> {
     if let Some(fault) = stranger(server, filled).await? {
         return Ok((vec![Standing::Faulty; filled.reports.len()], vec![fault]));
     }
@@ -55,7 +56,7 @@ pub async fn examine(server: &Server, filled: &Filled, replace: bool) -> Result<
         return Ok((vec![Standing::Faulty; filled.reports.len()], vec![fault]));
     }
     let bar = bar(filled.reports.len(), say("revisando", "checking"));
-    let mut known = stream::iter(&filled.reports)
+    let mut known = stream::iter(&mut filled.reports)
         .map(|stated| known(server, stated, owed.get(&stated.obligation), replace))
         .buffered(CALLS);
     let (mut standings, mut faults) = (Vec::new(), Vec::new());
@@ -69,6 +70,7 @@ pub async fn examine(server: &Server, filled: &Filled, replace: bool) -> Result<
         standings.push(standing);
         faults.push(found.into_iter().collect());
     }
+    drop(known);
     let to_send = (0..standings.len()).filter(|place| matches!(standings[*place], Standing::ToSend { .. }));
     let mut answers = stream::iter(batches(&filled.reports, to_send.collect::<Vec<_>>()))
         .map(|batch| checked(server, batch))
@@ -172,7 +174,7 @@ fn of_another_period(filled: &Filled, owed: &BTreeMap<String, Obligation>) -> Op
 }
 
 /// How a report stands by what is owed and what was received; one that can be sent is still to be checked.
-async fn known(server: &Server, stated: &Stated, owed: Option<&Obligation>, replace: bool) -> Result<Result<Standing, Fault>> {
+async fn known(server: &Server, stated: &mut Stated, owed: Option<&Obligation>, replace: bool) -> Result<Result<Standing, Fault>> {
     let faulty = |fault: Fault| Ok(Err(fault));
     let Some(owed) = owed else {
         return faulty(stated.fault(
@@ -188,9 +190,21 @@ async fn known(server: &Server, stated: &Stated, owed: Option<&Obligation>, repl
         ));
     };
     let base = owed.version;
-    if base > 0 {
+    let before = if base > 0 {
+        Some(server.report(&owed.name, base).await?)
+    } else {
+        None
+    };
+    // What a workbook has no cells for is not lost by sending it: the evidence that «vigia evidence add» has named in the
+    // draft, or else that of the version before.
+    let draft = server.draft(&owed.name).await?;
+    if let Some(source) = draft.as_ref().or(before.as_ref()) {
+        stated.report.evidence.clone_from(&source.evidence);
+        stated.report.evidence_links.clone_from(&source.evidence_links);
+    }
+    if let Some(before) = before {
         let received = matches!(owed.state(), ObligationState::Submitted | ObligationState::Validated);
-        let same = says_the_same(&server.report(&owed.name, base).await?, &stated.report);
+        let same = says_the_same(&before, &stated.report);
         if received && same {
             return Ok(Ok(Standing::Received { version: base }));
         }
@@ -262,6 +276,7 @@ fn says_the_same(stored: &Report, given: &Report) -> bool {
         etag: String::new(),
         texts_salt: Vec::new(),
         texts_hash: Vec::new(),
+        texts_erase_time: None,
         ..report.clone()
     };
     content(stored) == content(given)

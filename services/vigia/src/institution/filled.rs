@@ -4,18 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vigia_proto::{
-    reporting::{IndicatorValue, Ratio, Report, indicator_value::Value},
+    reporting::{Breakdown, IndicatorValue, Ratio, Report, Spending, indicator_value::Value},
     types::Decimal,
 };
 
 use super::{
     book::{Origin, keys, obligation_name},
+    breakdown,
+    cell::{decimal, not_a_text},
     fault::{FAULTS_MAX, Fault, shown, told, turns_writing},
     layout::{
-        self, ASSIGNMENT, CODE, DENOMINATOR, DONE, LETTER_NUMBER, LETTER_NUMBER_MAX, NARRATIVE, NARRATIVE_MAX, NIL_REASON, NIL_REASON_MAX,
-        PERIOD, Sheet, VALUE,
+        self, ACCRUED, ASSIGNMENT, BREAKDOWN, BREAKDOWN_MAX, CODE, DENOMINATOR, DONE, LETTER_NUMBER, LETTER_NUMBER_MAX, NARRATIVE,
+        NARRATIVE_MAX, NIL_REASON, NIL_REASON_MAX, NOTE, NOTE_MAX, PERIOD, Sheet, VALUE,
     },
-    number::{self, Unclear},
     read::{Cell, Line, Raw, Table},
 };
 
@@ -45,6 +46,8 @@ pub struct Stated {
     value_rows: Vec<u32>,
     /// Rows of its milestones, in their order.
     milestone_rows: Vec<u32>,
+    /// Rows of its spending, in their order.
+    spending_rows: Vec<u32>,
 }
 
 impl Stated {
@@ -59,8 +62,18 @@ impl Stated {
             "report.nil_reason" => self.row.map(|row| (Sheet::Reports, row, NIL_REASON)),
             "report.letter_number" => self.row.map(|row| (Sheet::Reports, row, LETTER_NUMBER)),
             _ if path.starts_with("report.values[") => {
-                let column = if path.contains(".ratio.den") { DENOMINATOR } else { VALUE };
+                let column = if path.contains(".breakdowns[") {
+                    BREAKDOWN
+                } else if path.contains(".ratio.den") {
+                    DENOMINATOR
+                } else {
+                    VALUE
+                };
                 index(&self.value_rows).map(|row| (Sheet::Indicators, row, column))
+            }
+            _ if path.starts_with("report.spending[") => {
+                let column = if path.contains(".note") { NOTE } else { ACCRUED };
+                index(&self.spending_rows).map(|row| (Sheet::Spending, row, column))
             }
             _ if path.starts_with("report.milestones[") => index(&self.milestone_rows).map(|row| (Sheet::Milestones, row, DONE)),
             _ => self.row.map(|row| (Sheet::Reports, row, ASSIGNMENT)),
@@ -271,6 +284,7 @@ impl Form<'_> {
                 Sheet::Reports => self.report(at, line),
                 Sheet::Indicators => self.value(at, line, code),
                 Sheet::Milestones => self.milestone(at, line, code),
+                Sheet::Spending => self.spending(at, line, code),
             }
         }
     }
@@ -326,9 +340,9 @@ impl Form<'_> {
     }
 
     fn report(&mut self, at: usize, line: &Line) {
-        let narrative = self.text(line, NARRATIVE, NARRATIVE_MAX);
-        let nil_reason = self.text(line, NIL_REASON, NIL_REASON_MAX);
-        let letter_number = self.text(line, LETTER_NUMBER, LETTER_NUMBER_MAX);
+        let narrative = self.text(Sheet::Reports, line, NARRATIVE, NARRATIVE_MAX);
+        let nil_reason = self.text(Sheet::Reports, line, NIL_REASON, NIL_REASON_MAX);
+        let letter_number = self.text(Sheet::Reports, line, LETTER_NUMBER, LETTER_NUMBER_MAX);
         let stated = self.stated(at);
         stated.row = Some(line.row);
         stated.report.narrative = narrative;
@@ -337,8 +351,8 @@ impl Form<'_> {
     }
 
     /// A text that somebody has written; empty where there is none, or a fault.
-    fn text(&mut self, line: &Line, column: u16, most: u32) -> String {
-        let (sheet, row) = (Sheet::Reports, line.row);
+    fn text(&mut self, sheet: Sheet, line: &Line, column: u16, most: u32) -> String {
+        let row = line.row;
         let text = match line.cells.get(&column) {
             None => return String::new(),
             Some(Cell::Text(text)) => text.trim().replace("\r\n", "\n").replace("_x000D_", ""),
@@ -385,6 +399,7 @@ impl Form<'_> {
     fn value(&mut self, at: usize, line: &Line, code: String) {
         let given = line.cells.get(&VALUE);
         let total = line.cells.get(&DENOMINATOR);
+        let breakdowns = self.breakdowns(line);
         let mut number = |cell: Option<&Cell>, column| match cell.map(decimal) {
             None => None,
             Some(Ok(number)) => Some(number),
@@ -395,6 +410,17 @@ impl Form<'_> {
         };
         let (num, den) = (number(given, VALUE), number(total, DENOMINATOR));
         let wrong = match (given, &den) {
+            (None, None) if !breakdowns.is_empty() => Some((
+                VALUE,
+                told(
+                    "hay una desagregación pero falta el valor".to_owned(),
+                    "there is a breakdown but no value".to_owned(),
+                ),
+                told(
+                    "Escriba el valor, o borre la desagregación.".to_owned(),
+                    "Write the value, or delete the breakdown.".to_owned(),
+                ),
+            )),
             (None, Some(_)) => Some((
                 VALUE,
                 told(
@@ -436,7 +462,48 @@ impl Form<'_> {
         stated.report.values.push(IndicatorValue {
             indicator: code,
             value: Some(value),
-            ..IndicatorValue::default()
+            breakdowns,
+        });
+    }
+
+    /// A value by dimensions; nothing where none is written, or a fault.
+    fn breakdowns(&mut self, line: &Line) -> Vec<Breakdown> {
+        let text = self.text(Sheet::Indicators, line, BREAKDOWN, BREAKDOWN_MAX);
+        match breakdown::read(&text) {
+            Ok(breakdowns) => breakdowns,
+            Err((fault, remedy)) => {
+                self.faults
+                    .push(Fault::of_cell(Sheet::Indicators, line.row, BREAKDOWN, fault, remedy));
+                Vec::new()
+            }
+        }
+    }
+
+    fn spending(&mut self, at: usize, line: &Line, classifier: String) {
+        let note = self.text(Sheet::Spending, line, NOTE, NOTE_MAX);
+        let mut fault = |column, (fault, remedy)| self.faults.push(Fault::of_cell(Sheet::Spending, line.row, column, fault, remedy));
+        let accrued = match line.cells.get(&ACCRUED).map(decimal) {
+            Some(Ok(accrued)) => accrued,
+            Some(Err(wrong)) => return fault(ACCRUED, wrong),
+            None if note.is_empty() => return,
+            None => {
+                let wrong = told(
+                    "hay una nota pero falta lo devengado".to_owned(),
+                    "there is a note but nothing spent".to_owned(),
+                );
+                let remedy = told(
+                    "Escriba lo devengado, o borre la nota.".to_owned(),
+                    "Write what was spent, or delete the note.".to_owned(),
+                );
+                return fault(ACCRUED, (wrong, remedy));
+            }
+        };
+        let stated = self.stated(at);
+        stated.spending_rows.push(line.row);
+        stated.report.spending.push(Spending {
+            classifier,
+            accrued: Some(Decimal { value: accrued }),
+            note,
         });
     }
 
@@ -492,106 +559,6 @@ impl Form<'_> {
             })
             .collect();
         self.faults.extend(faults);
-    }
-}
-
-fn not_a_text(sheet: Sheet, row: u32, column: u16, cell: &Cell) -> Fault {
-    let fault = match cell {
-        Cell::Formula => formula().0,
-        Cell::Date => told(
-            "la hoja de cálculo lo convirtió en una fecha".to_owned(),
-            "the spreadsheet has made a date of it".to_owned(),
-        ),
-        _ => told("no es un texto".to_owned(), "it is no text".to_owned()),
-    };
-    let remedy = told(
-        "Dé a la celda el formato «Texto» y escríbalo de nuevo.".to_owned(),
-        "Format the cell as \"Text\" and type it again.".to_owned(),
-    );
-    Fault::of_cell(sheet, row, column, fault, remedy)
-}
-
-fn formula() -> (String, String) {
-    (
-        told("hay una fórmula".to_owned(), "there is a formula".to_owned()),
-        told(
-            "Copie la celda y péguela con «Pegado especial: valores».".to_owned(),
-            "Copy the cell and paste it with \"Paste special: values\".".to_owned(),
-        ),
-    )
-}
-
-/// The decimal in a cell; else what is wrong, and the remedy.
-fn decimal(cell: &Cell) -> Result<String, (String, String)> {
-    let (text, unclear) = match cell {
-        Cell::Number(number) => match number::of_cell(*number) {
-            Ok(decimal) => return Ok(decimal),
-            Err(unclear) => (number.to_string(), unclear),
-        },
-        Cell::Text(text) => match number::of_text(text) {
-            Ok(decimal) => return Ok(decimal),
-            Err(unclear) => (text.clone(), unclear),
-        },
-        Cell::Formula => return Err(formula()),
-        Cell::Percent => (String::new(), Unclear::Percent),
-        Cell::Date => (String::new(), Unclear::Date),
-        Cell::Bool(_) | Cell::Error => (String::new(), Unclear::NotANumber),
-    };
-    Err(unclear_number(&text, unclear))
-}
-
-fn unclear_number(text: &str, unclear: Unclear) -> (String, String) {
-    let quoted = if text.is_empty() {
-        String::new()
-    } else {
-        format!("«{}» ", shown(text))
-    };
-    match unclear {
-        Unclear::Ambiguous => {
-            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-            let (whole, part) = digits.split_at(digits.len().saturating_sub(3));
-            (
-                told(
-                    format!("{quoted}puede leerse de dos maneras"),
-                    format!("{quoted}can be read in two ways"),
-                ),
-                told(
-                    format!("Si es {digits}, escriba {digits}; si son decimales, escriba {whole},{part}0."),
-                    format!("If it is {digits}, write {digits}; if these are decimals, write {whole}.{part}0."),
-                ),
-            )
-        }
-        Unclear::Percent => (
-            told(format!("{quoted}está como porcentaje"), format!("{quoted}is a percentage")),
-            told(
-                "Dé a la celda el formato «General» y escriba el número sin %: 85 para 85 %.".to_owned(),
-                "Format the cell as \"General\" and write the number without %: 85 for 85 %.".to_owned(),
-            ),
-        ),
-        Unclear::Date => (
-            told(
-                format!("{quoted}es una fecha, y aquí va un número"),
-                format!("{quoted}is a date, and a number belongs here"),
-            ),
-            told(
-                "Dé a la celda el formato «General» y escriba el número de nuevo.".to_owned(),
-                "Format the cell as \"General\" and write the number again.".to_owned(),
-            ),
-        ),
-        Unclear::TooLong => (
-            told(format!("{quoted}tiene demasiadas cifras"), format!("{quoted}has too many digits")),
-            told(
-                "Redondee a 6 decimales; antes de la coma caben 15 cifras.".to_owned(),
-                "Round to 6 decimals; 15 digits fit in front of the point.".to_owned(),
-            ),
-        ),
-        Unclear::NotANumber => (
-            told(format!("{quoted}no es un número"), format!("{quoted}is no number")),
-            told(
-                "Escriba solo el número, sin unidad ni texto: 1234 o 12,5. Si no lo conoce, deje la celda vacía.".to_owned(),
-                "Write the number only, without unit or text: 1234 or 12.5. If you don't know it, leave the cell empty.".to_owned(),
-            ),
-        ),
     }
 }
 

@@ -1,4 +1,8 @@
 //! The client's key: a file that only its owner can read, and what `vigia login` remembers of the server.
+//!
+//! Not in the system's key store: on Linux that is a service on the desktop's D-Bus, which a scheduled job, a container or
+//! a server does not have, and the kernel's own keyring forgets when the machine restarts. A key that may lie in one of two
+//! places is looked for in the wrong one; a file of mode 0600 is where it is, and others' eyes on it are refused.
 
 use std::{
     fs,

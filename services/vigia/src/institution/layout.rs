@@ -2,7 +2,7 @@
 //! reads a workbook, as XLSX or as CSV, asks here and nowhere else.
 
 /// Version of the layout. A workbook of another version is refused: its columns may mean something else.
-pub const FORMAT: &str = "1";
+pub const FORMAT: &str = "2";
 /// The sheet that nobody sees, with version, origin, plan and ids.
 pub const HIDDEN: &str = "_vigia";
 /// The sheet that explains.
@@ -26,6 +26,10 @@ pub const NARRATIVE_MAX: u32 = 20_000;
 pub const NIL_REASON_MAX: u32 = 2_000;
 /// Characters of a letter's number at most.
 pub const LETTER_NUMBER_MAX: u32 = 100;
+/// Characters of a note on spending at most.
+pub const NOTE_MAX: u32 = 1_000;
+/// Characters of a cell with breakdowns at most.
+pub const BREAKDOWN_MAX: u32 = 10_000;
 
 /// A sheet that people fill in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +40,8 @@ pub enum Sheet {
     Indicators,
     /// One row for each obligation and milestone: whether it is done.
     Milestones,
+    /// One row for each obligation and line of its budget: what was spent.
+    Spending,
 }
 
 /// A column.
@@ -65,7 +71,7 @@ const fn filled(title: &'static str, width: u16, hint: &'static str) -> Column {
 pub const ASSIGNMENT: u16 = 0;
 /// Column of the period, on every sheet.
 pub const PERIOD: u16 = 1;
-/// Column of the indicator's or milestone's code.
+/// Column of the indicator's, milestone's or budget line's code.
 pub const CODE: u16 = 3;
 /// Reports: what was done.
 pub const NARRATIVE: u16 = 8;
@@ -77,6 +83,12 @@ pub const LETTER_NUMBER: u16 = 10;
 pub const VALUE: u16 = 7;
 /// Indicators: a ratio's denominator.
 pub const DENOMINATOR: u16 = 8;
+/// Indicators: the value by dimensions.
+pub const BREAKDOWN: u16 = 9;
+/// Spending: what was spent.
+pub const ACCRUED: u16 = 5;
+/// Spending: why it is more than foreseen.
+pub const NOTE: u16 = 6;
 /// Milestones: whether it is done.
 pub const DONE: u16 = 6;
 /// What stands in that column for a milestone that is done.
@@ -128,6 +140,11 @@ const INDICATORS: &[Column] = &[
         18,
         "Solo para razones: el total del que el valor es parte, mayor que 0. De 20 atenciones, 15: Valor 15, total 20.",
     ),
+    filled(
+        "Desagregación",
+        40,
+        "Una dimensión por línea, y sus partes suman el valor: province: 09=40; 13=50. Si el valor es una razón: province: 09=3/4; 13=12/16.",
+    ),
 ];
 
 const MILESTONES: &[Column] = &[
@@ -140,9 +157,27 @@ const MILESTONES: &[Column] = &[
     filled("Cumplido", 12, "Elija «sí» si ya está cumplido; si no, déjelo vacío."),
 ];
 
+const SPENDING: &[Column] = &[
+    locked("Asignación", 18),
+    locked("Período", 10),
+    locked("Acción", 9),
+    locked("Partida", 16),
+    locked("Presupuesto del año", 20),
+    filled(
+        "Devengado",
+        18,
+        "Lo devengado en el período, en dólares, sin separador de miles: 1234 o 1234,50. Déjelo vacío si no lo conoce.",
+    ),
+    filled(
+        "Nota",
+        50,
+        "Por qué lo devengado en el año pasa del presupuesto, si es así. Hasta 1 000 caracteres.",
+    ),
+];
+
 impl Sheet {
     /// All, in the order in which they stand.
-    pub const ALL: [Self; 3] = [Self::Reports, Self::Indicators, Self::Milestones];
+    pub const ALL: [Self; 4] = [Self::Reports, Self::Indicators, Self::Milestones, Self::Spending];
 
     /// The sheet's name, as on its tab.
     pub fn name(self) -> &'static str {
@@ -150,6 +185,7 @@ impl Sheet {
             Self::Reports => "Reportes",
             Self::Indicators => "Indicadores",
             Self::Milestones => "Hitos",
+            Self::Spending => "Gastos",
         }
     }
 
@@ -159,6 +195,7 @@ impl Sheet {
             Self::Reports => REPORTS,
             Self::Indicators => INDICATORS,
             Self::Milestones => MILESTONES,
+            Self::Spending => SPENDING,
         }
     }
 }
@@ -170,8 +207,9 @@ pub const HELP: &[&str] = &[
     "2. «Reportes»: una fila por obligación. Escriba qué se hizo o, si no hay nada que reportar, por qué (sin novedad).",
     "3. «Indicadores»: una fila por indicador. Escriba números, no fórmulas: 1234 o 12,5, sin separador de miles, sin % ni unidades.",
     "4. «Hitos»: elija «sí» en los que ya están cumplidos.",
-    "5. Vacío significa «no se reporta», nunca cero. Una obligación cuyas filas quedan vacías no se envía.",
-    "6. Puede filtrar filas, y dejar para después las que todavía no tiene: envíe el archivo otra vez cuando las llene.",
+    "5. «Gastos»: lo devengado en el período por partida, si la acción tiene presupuesto en el plan.",
+    "6. Vacío significa «no se reporta», nunca cero. Una obligación cuyas filas quedan vacías no se envía.",
+    "7. Puede filtrar filas, y dejar para después las que todavía no tiene: envíe el archivo otra vez cuando las llene.",
     "# Qué no debe ir aquí",
     "Nada que identifique a una persona: ni nombres, ni cédulas, ni casos. Solo totales.",
     "# Cómo enviarlo",
@@ -219,7 +257,10 @@ mod tests {
             (Sheet::Reports, LETTER_NUMBER, "Oficio (Quipux)"),
             (Sheet::Indicators, VALUE, "Valor"),
             (Sheet::Indicators, DENOMINATOR, "De un total de"),
+            (Sheet::Indicators, BREAKDOWN, "Desagregación"),
             (Sheet::Milestones, DONE, "Cumplido"),
+            (Sheet::Spending, ACCRUED, "Devengado"),
+            (Sheet::Spending, NOTE, "Nota"),
         ] {
             let column = &sheet.columns()[usize::from(column)];
             assert!(column.title == title && column.hint.is_some());

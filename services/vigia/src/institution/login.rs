@@ -37,7 +37,7 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         }
         (given, _) => format!("clients/{}", given.strip_prefix("clients/").unwrap_or(given)),
     };
-    let id = client.strip_prefix("clients/").unwrap_or_default();
+    let id = client.strip_prefix("clients/").unwrap_or_default().to_owned();
     let same = kept.as_ref().filter(|kept| kept.client == client);
     let default_key = || {
         let folder = key::folder().unwrap_or_else(|| PathBuf::from("."));

@@ -5,9 +5,13 @@
 
 mod batches;
 mod book;
+mod breakdown;
 mod calendar;
+mod cell;
 mod check;
+mod clean;
 mod csv_names;
+mod evidence;
 mod examine;
 pub mod fault;
 mod filled;
@@ -26,6 +30,7 @@ mod submit;
 mod template;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod words;
 pub mod write;
 
@@ -52,6 +57,9 @@ pub enum Command {
     /// Envía un archivo lleno; dos veces no duplica nada / send a filled file; twice doubles nothing.
     #[command(after_help = "Ejemplos / examples:\n  vigia submit t1.xlsx\n  vigia submit t1.xlsx --replace -o json")]
     Submit(submit::Args),
+    /// Medios de verificación: limpiarlos y cargarlos / evidence: clean and upload it.
+    #[command(subcommand)]
+    Evidence(evidence::Evidence),
     /// Cómo va la institución, y qué observaron los revisores / how the institution stands, and what reviewers ask.
     #[command(after_help = "Ejemplos / examples:\n  vigia status\n  vigia status t1.xlsx -o json")]
     Status(status::Args),
@@ -71,6 +79,7 @@ pub async fn run(command: &Command, json: bool) -> Result<bool> {
         Command::Login(args) => return login::run(args, json).await,
         Command::Check(args) => return check::run(args, json).await,
         Command::Submit(args) => return submit::run(args, json).await,
+        Command::Evidence(command) => return evidence::run(command, json).await,
         Command::Status(args) => return status::run(args, json).await,
         Command::Obligations(args) => obligations::run(args, json).await?,
         Command::Template(args) => template::run(args, json).await?,

@@ -231,8 +231,8 @@ fn tables(bytes: Cursor<Vec<u8>>) -> Result<Tables, Stopped> {
             sheets.insert(sheet, table(&mut book, sheet.name(), ROWS_MAX + 1)?);
         }
     }
-    // A line for each obligation, and one for each of the rows of the two other sheets.
-    let hidden_rows = 3 * ROWS_MAX + 100;
+    // A line for each obligation, and one for each of the rows of the other sheets.
+    let hidden_rows = 4 * ROWS_MAX + 100;
     let hidden = names
         .iter()
         .any(|name| name == HIDDEN)

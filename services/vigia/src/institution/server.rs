@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
+use futures::Stream;
 use jiff::Timestamp;
+use prost_types::FieldMask;
 use tonic::{Code, Status};
-use vigia_platform::{clock::machine_now, instant};
+use vigia_platform::{clock::machine_now, instant, new_id};
 use vigia_proto::{
     assignments::{Assignment, ListAssignmentsRequest, assignment_service_client::AssignmentServiceClient},
     compliance::{GetScorecardRequest, compliance_service_client::ComplianceServiceClient},
@@ -13,8 +15,9 @@ use vigia_proto::{
     journal::{Entry, ListEntriesRequest},
     plans::{Action, GetPlanRequest, Indicator, ListActionsRequest, ListIndicatorsRequest, Plan, plan_service_client::PlanServiceClient},
     reporting::{
-        GetObligationTimelineRequest, GetReportRequest, ListObligationsRequest, Obligation, Report, SubmitReportBatchRequest,
-        SubmitReportResult, SubmittedRow, TimelineEvent, obligation_service_client::ObligationServiceClient,
+        CreateReportRequest, Evidence, GetEvidenceRequest, GetObligationTimelineRequest, GetReportRequest, ListObligationsRequest,
+        Obligation, Report, SubmitReportBatchRequest, SubmitReportResult, SubmittedRow, TimelineEvent, UpdateReportRequest,
+        UploadEvidenceRequest, evidence_service_client::EvidenceServiceClient, obligation_service_client::ObligationServiceClient,
         report_service_client::ReportServiceClient, reporting_journal_service_client::ReportingJournalServiceClient,
         submit_report_result::Result as Row,
     },
@@ -31,11 +34,11 @@ use crate::{
 /// Rows of a page: the most that a server gives.
 const PAGE: i32 = 1_000;
 /// How often a call is tried that met a server which is overloaded, starting or gone: with the waits below, half a minute.
-const ATTEMPTS_MAX: u32 = 7;
+pub const ATTEMPTS_MAX: u32 = 7;
 /// Bytes of an answer to a batch at most.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The first wait between two attempts; each one after it is twice as long.
-const WAIT_FIRST: Duration = Duration::from_millis(250);
+pub const WAIT_FIRST: Duration = Duration::from_millis(250);
 
 /// A server, and who we are to it.
 #[derive(Clone, Debug)]
@@ -213,6 +216,66 @@ impl Server {
         };
         let answer = patiently(async || client.get_report(request.clone()).await).await;
         Ok(answer.map_err(refused::told)?.into_inner().report.unwrap_or_default())
+    }
+
+    /// The draft of an obligation's report; none where nobody has begun one.
+    pub async fn draft(&self, obligation: &str) -> Result<Option<Report>> {
+        let mut client = ReportServiceClient::new(self.principal.clone());
+        let request = GetReportRequest {
+            name: format!("{obligation}/reports/draft"),
+        };
+        match patiently(async || client.get_report(request.clone()).await).await {
+            Ok(answer) => Ok(answer.into_inner().report),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(refused::told(status)),
+        }
+    }
+
+    /// Keeps the evidence of a draft, which is begun where there is none. The inner result says whether the server took it.
+    pub async fn keep_draft(&self, obligation: &str, draft: &Report, is_there: bool) -> Result<Result<Report, Refused>> {
+        let mut client = ReportServiceClient::new(self.principal.clone());
+        let request_id = new_id();
+        let kept = if is_there {
+            let request = UpdateReportRequest {
+                report: Some(draft.clone()),
+                update_mask: Some(FieldMask {
+                    paths: vec!["evidence".to_owned(), "evidence_links".to_owned()],
+                }),
+                request_id,
+            };
+            let kept = patiently(async || client.update_report(request.clone()).await).await;
+            kept.map(|answer| answer.into_inner().report)
+        } else {
+            let request = CreateReportRequest {
+                parent: obligation.to_owned(),
+                report: Some(draft.clone()),
+                request_id,
+            };
+            let kept = patiently(async || client.create_report(request.clone()).await).await;
+            kept.map(|answer| answer.into_inner().report)
+        };
+        match kept {
+            Ok(report) => Ok(Ok(report.unwrap_or_default())),
+            Err(status) if matches!(status.code(), Code::Unauthenticated | Code::Unavailable) => Err(refused::told(status)),
+            Err(status) => Ok(Err(Refused::of(&status))),
+        }
+    }
+
+    /// How far an upload of ours has come; none where nothing is there.
+    pub async fn evidence(&self, request: GetEvidenceRequest) -> Result<Option<Evidence>> {
+        let mut client = EvidenceServiceClient::new(self.principal.clone());
+        match patiently(async || client.get_evidence(request.clone()).await).await {
+            Ok(answer) => Ok(answer.into_inner().evidence),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(refused::told(status)),
+        }
+    }
+
+    /// Sends evidence, once: whoever asks knows whether to ask again.
+    pub async fn upload(&self, parts: impl Stream<Item = UploadEvidenceRequest> + Send + 'static) -> Result<Evidence, Status> {
+        let mut client = EvidenceServiceClient::new(self.principal.clone());
+        let answer = client.upload_evidence(parts).await?.into_inner();
+        Ok(answer.evidence.unwrap_or_default())
     }
 
     /// Submits reports, each on its own, or only has them checked: what became of each, in their order.

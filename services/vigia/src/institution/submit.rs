@@ -46,12 +46,12 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         Ok(raw) => raw,
         Err(faults) => return tell_faults(&faults, json),
     };
-    let filled = match filled(&raw) {
+    let mut filled = match filled(&raw) {
         Ok(filled) => filled,
         Err(faults) => return tell_faults(&faults, json),
     };
     let server = Server::connect(&args.access).await?;
-    let (standings, found) = examine(&server, &filled, args.replace).await?;
+    let (standings, found) = examine(&server, &mut filled, args.replace).await?;
     if !found.is_empty() {
         return tell_faults(&found, json);
     }

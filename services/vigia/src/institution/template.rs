@@ -13,7 +13,7 @@ use vigia_proto::{
     plans::{Action, Indicator},
     reporting::{Obligation, ObligationState},
 };
-use vigia_rules::Period;
+use vigia_rules::{Decimal, Exact, Period};
 
 use super::{
     book::{Book, Known, Origin, keys},
@@ -110,18 +110,23 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         PathBuf::from(format!("reporte-{}-{}-{period}.xlsx", last(&institution), last(&plan)))
     });
     let written = write(&book, &path)?;
-    let counts = [book.reports.len(), book.indicators.len(), book.milestones.len()];
+    let counts = [
+        book.reports.len(),
+        book.indicators.len(),
+        book.milestones.len(),
+        book.spending.len(),
+    ];
     if json {
         return output::json(&serde_json::json!({
             "files": written, "plan": plan, "institution": institution,
-            "obligations": counts[0], "indicators": counts[1], "milestones": counts[2],
+            "obligations": counts[0], "indicators": counts[1], "milestones": counts[2], "budget_lines": counts[3],
             "simulated": server.is_simulated(),
         }));
     }
-    let [reports, indicators, milestones] = counts;
+    let [reports, indicators, milestones, lines] = counts;
     output::line(&told(
-        format!("Obligaciones: {reports} · indicadores: {indicators} · hitos: {milestones}"),
-        format!("Obligations: {reports} · indicators: {indicators} · milestones: {milestones}"),
+        format!("Obligaciones: {reports} · indicadores: {indicators} · hitos: {milestones} · partidas: {lines}"),
+        format!("Obligations: {reports} · indicators: {indicators} · milestones: {milestones} · budget lines: {lines}"),
     ));
     for path in written {
         output::line(&path.display().to_string());
@@ -149,7 +154,8 @@ pub async fn institutions(server: &Server) -> Result<Vec<String>> {
     Ok(institutions)
 }
 
-fn institution_name(named: &str) -> String {
+/// An institution's resource name, by its name or id.
+pub fn institution_name(named: &str) -> String {
     if named.starts_with("institutions/") {
         named.to_owned()
     } else {
@@ -202,7 +208,7 @@ pub fn book(origin: Origin, owed: &mut [Obligation], parts: &Parts, zone: &TimeZ
             let mut row = key();
             row.extend([
                 indicator.code.clone(),
-                indicator.name_es.clone(),
+                measured(indicator),
                 unit(&indicator.unit).to_owned(),
                 next_target(indicator, period),
             ]);
@@ -219,8 +225,41 @@ pub fn book(origin: Origin, owed: &mut [Obligation], parts: &Parts, zone: &TimeZ
                 .parts
                 .insert((Sheet::Milestones, owed.name.clone(), milestone.code.clone()));
         }
+        for (classifier, foreseen) in budget(action, period) {
+            let mut row = key();
+            row.extend([classifier.to_owned(), foreseen.to_string()]);
+            book.spending.push(row);
+            book.origin
+                .parts
+                .insert((Sheet::Spending, owed.name.clone(), classifier.to_owned()));
+        }
     }
     book
+}
+
+/// What an indicator measures, and by what its value is to be broken down.
+fn measured(indicator: &Indicator) -> String {
+    if indicator.breakdown.is_empty() {
+        return indicator.name_es.clone();
+    }
+    format!("{} (desagregar por: {})", indicator.name_es, indicator.breakdown.join(", "))
+}
+
+/// What is foreseen for the period's year, by code of the classifier, all sources together.
+fn budget<'a>(action: &'a Action, period: &str) -> BTreeMap<&'a str, Exact> {
+    let mut budget = BTreeMap::new();
+    let year = period.parse::<Period>().map(|period| i32::from(period.last_day().year()));
+    let lines = action
+        .budget_lines
+        .iter()
+        .filter(|line| year == Ok(line.year) && !line.classifier.is_empty());
+    for line in lines {
+        let foreseen = line.current.as_ref().or(line.initial.as_ref());
+        let foreseen = foreseen.and_then(|foreseen| foreseen.value.parse::<Decimal>().ok());
+        let sum = budget.entry(line.classifier.as_str()).or_insert_with(Exact::zero);
+        *sum = &*sum + &foreseen.map_or_else(Exact::zero, Exact::from);
+    }
+    budget
 }
 
 /// The first target on or after the period's end, else the last one.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use insta::assert_snapshot;
-use vigia_proto::reporting::indicator_value::Value;
+use vigia_proto::reporting::{Report, indicator_value::Value};
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 use super::{
@@ -49,7 +49,10 @@ fn book(n: usize) -> Book {
         }
         book.milestones
             .push([&key("M1")[..], &["Red en marcha".to_owned(), "2026-06-30".to_owned()]].concat());
-        book.origin.parts.insert((Sheet::Milestones, name, "M1".to_owned()));
+        book.origin.parts.insert((Sheet::Milestones, name.clone(), "M1".to_owned()));
+        book.spending
+            .push([&key("530101")[..3], &["530101".to_owned(), "1000".to_owned()]].concat());
+        book.origin.parts.insert((Sheet::Spending, name, "530101".to_owned()));
     }
     book
 }
@@ -92,6 +95,7 @@ fn part_of(sheet: Sheet) -> &'static str {
         Sheet::Reports => "xl/worksheets/sheet2.xml",
         Sheet::Indicators => "xl/worksheets/sheet3.xml",
         Sheet::Milestones => "xl/worksheets/sheet4.xml",
+        Sheet::Spending => "xl/worksheets/sheet5.xml",
     }
 }
 
@@ -175,6 +179,10 @@ fn what_is_filled_in_becomes_reports_and_the_rest_stays_untouched() {
             (Sheet::Indicators, "I3", Put::Number("20")),
             (Sheet::Milestones, "G2", Put::Text("Sí")),
             (Sheet::Milestones, "G3", Put::Text("no")),
+            (Sheet::Indicators, "J2", Put::Text("province: 09=0,6; 13=0,5")),
+            (Sheet::Spending, "F2", Put::Text("1200,5")),
+            (Sheet::Spending, "G2", Put::Text("Reforma presupuestaria 12")),
+            (Sheet::Spending, "F4", Put::Number("0")),
         ],
     );
     let filled = look_at(&file).expect("no fault");
@@ -200,6 +208,41 @@ fn what_is_filled_in_becomes_reports_and_the_rest_stays_untouched() {
         })
         .collect();
     assert_eq!(values, ["I1=1.1", "I2=15/20"]);
+    let parts: Vec<_> = first.values[0].breakdowns[0]
+        .parts
+        .iter()
+        .map(|part| part.category.as_str())
+        .collect();
+    assert_eq!(
+        (first.values[0].breakdowns[0].dimension.as_str(), parts),
+        ("province", vec!["09", "13"])
+    );
+    let spent = |report: &Report| {
+        let spent = report.spending.iter();
+        spent
+            .map(|spent| {
+                (
+                    spent.classifier.clone(),
+                    spent.accrued.clone().unwrap_or_default().value,
+                    spent.note.clone(),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let told = |accrued: &str, note: &str| vec![("530101".to_owned(), accrued.to_owned(), note.to_owned())];
+    assert_eq!(spent(first), told("1200.5", "Reforma presupuestaria 12"));
+    assert_eq!(spent(&filled.reports[1].report), told("0", ""));
+    // What the server says of them leads to their cells.
+    let place = |path: &str| {
+        filled.reports[0]
+            .fault(path, "x".to_owned(), String::new())
+            .to_string()
+            .trim_end()
+            .to_owned()
+    };
+    assert_eq!(place("report.values[0].breakdowns[0].parts"), "Indicadores!J2: x.");
+    assert_eq!(place("report.spending[0].accrued"), "Gastos!F2: x.");
+    assert_eq!(place("report.spending[0].note"), "Gastos!G2: x.");
     assert_eq!(filled.reports[1].report.nil_reason, "Sin presupuesto todavía");
     assert_eq!(filled.reports.len(), 2);
 }
@@ -232,6 +275,11 @@ fn every_bad_cell_is_named_with_its_remedy() {
             (Sheet::Milestones, "B5", Put::Text("2026-Q2")),
             (Sheet::Milestones, "A6", Put::Text("de-otra")),
             (Sheet::Milestones, "A7", Put::Text(" ")),
+            (Sheet::Indicators, "J4", Put::Text("09=1; 13=2")),
+            (Sheet::Indicators, "J7", Put::Text("province: 09")),
+            (Sheet::Spending, "F2", Put::Text("USD 100")),
+            (Sheet::Spending, "G3", Put::Text("Reforma presupuestaria 12")),
+            (Sheet::Spending, "D4", Put::Text("999999")),
         ],
     );
     assert_snapshot!(faults(&file), @r"
@@ -240,9 +288,11 @@ fn every_bad_cell_is_named_with_its_remedy() {
     Reportes!K5: el texto tiene 101 caracteres y admite 100. Acórtelo.
     Indicadores!H2: «1.234» puede leerse de dos maneras. Si es 1234, escriba 1234; si son decimales, escriba 1,2340.
     Indicadores!H3: hay una fórmula. Copie la celda y péguela con «Pegado especial: valores».
+    Indicadores!J4: «09=1; 13=2» no dice por qué se desagrega. Escríbalo así, una dimensión por línea: province: 09=40; 13=50
     Indicadores!H4: «31/03/2026» es una fecha, y aquí va un número. Dé a la celda el formato «General» y escriba el número de nuevo.
     Indicadores!H5: «85 %» está como porcentaje. Dé a la celda el formato «General» y escriba el número sin %: 85 para 85 %.
     Indicadores!H6: «noventa» no es un número. Escriba solo el número, sin unidad ni texto: 1234 o 12,5. Si no lo conoce, deje la celda vacía.
+    Indicadores!J7: «09» no es una categoría con su valor. Escríbalo así, una dimensión por línea: province: 09=40; 13=50
     Indicadores!H7: «0.12345678» tiene demasiadas cifras. Redondee a 6 decimales; antes de la coma caben 15 cifras.
     Indicadores!H8: no es un número. Escriba solo el número, sin unidad ni texto: 1234 o 12,5. Si no lo conoce, deje la celda vacía.
     Indicadores!H9: hay un total pero falta el valor. Escriba el valor, o borre el total.
@@ -253,6 +303,9 @@ fn every_bad_cell_is_named_with_its_remedy() {
     Hitos!A5: el período «2026-Q2» no es de esta plantilla. Quite la fila, o haga una plantilla nueva con «vigia template»: las columnas de clave no se cambian.
     Hitos!A6: la asignación «de-otra» no es de esta plantilla. Quite la fila, o haga una plantilla nueva con «vigia template»: las columnas de clave no se cambian.
     Hitos!A7: la fila no dice de qué asignación y período es. Quite la fila, o haga una plantilla nueva con «vigia template»: las columnas de clave no se cambian.
+    Gastos!F2: «USD 100» no es un número. Escriba solo el número, sin unidad ni texto: 1234 o 12,5. Si no lo conoce, deje la celda vacía.
+    Gastos!F3: hay una nota pero falta lo devengado. Escriba lo devengado, o borre la nota.
+    Gastos!D4: «999999» no es de esta obligación. Haga una plantilla nueva con «vigia template» y copie en ella los valores.
     Reportes!J2: dice «sin novedad» y a la vez hay valores o hitos. Borre el motivo, o los valores e hitos de esa obligación.
     ");
 }
@@ -322,7 +375,7 @@ fn a_template_of_another_version_or_no_template_is_refused() {
     // The version is the first text of the hidden sheet that stands alone.
     let older = changed(&bytes, |name, text| {
         if name == "xl/sharedStrings.xml" {
-            text.replace("<si><t>1</t></si>", "<si><t>0</t></si>")
+            text.replace("<si><t>2</t></si>", "<si><t>1</t></si>")
         } else {
             text
         }
@@ -335,7 +388,7 @@ fn a_template_of_another_version_or_no_template_is_refused() {
         }
     });
     assert_snapshot!([older, none].map(|file| faults(&file)).join("\n---\n"), @r"
-    la plantilla es de la versión 0; este programa usa la 1. Haga una plantilla nueva con «vigia template» y copie en ella los valores.
+    la plantilla es de la versión 1; este programa usa la 2. Haga una plantilla nueva con «vigia template» y copie en ella los valores.
     ---
     no es una plantilla de Vigía: le falta la hoja oculta con las obligaciones. Haga una plantilla nueva con «vigia template» y copie en ella los valores.
     ");

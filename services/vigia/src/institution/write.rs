@@ -15,7 +15,7 @@ use rust_xlsxwriter::{
 use super::{
     book::Book,
     csv_names::{CsvPart, csv_path},
-    layout::{self, LETTER_NUMBER_MAX, NARRATIVE_MAX, NIL_REASON_MAX, Sheet},
+    layout::{self, BREAKDOWN_MAX, LETTER_NUMBER_MAX, NARRATIVE_MAX, NIL_REASON_MAX, NOTE_MAX, Sheet},
 };
 
 /// The most that a cell may hold; a value is far below it, and Excel refuses more digits anyway.
@@ -163,7 +163,11 @@ fn fill(to: &mut Worksheet, sheet: Sheet, book: &Book, looks: &Looks) -> Result<
 }
 
 fn is_number(sheet: Sheet, column: u16) -> bool {
-    sheet == Sheet::Indicators && matches!(column, layout::VALUE | layout::DENOMINATOR)
+    match sheet {
+        Sheet::Indicators => matches!(column, layout::VALUE | layout::DENOMINATOR),
+        Sheet::Spending => column == layout::ACCRUED,
+        Sheet::Reports | Sheet::Milestones => false,
+    }
 }
 
 /// What a spreadsheet itself refuses while somebody types.
@@ -171,6 +175,9 @@ fn validation(sheet: Sheet, column: u16, title: &str, hint: &str) -> Result<Data
     let at_most = |most| DataValidation::new().allow_text_length(DataValidationRule::LessThanOrEqualTo(most));
     let rule = match (sheet, column) {
         (Sheet::Indicators, layout::DENOMINATOR) => DataValidation::new().allow_decimal_number(DataValidationRule::GreaterThan(0.0)),
+        (Sheet::Indicators, layout::BREAKDOWN) => at_most(BREAKDOWN_MAX),
+        (Sheet::Spending, layout::ACCRUED) => DataValidation::new().allow_decimal_number(DataValidationRule::Between(0.0, NUMBER_MAX)),
+        (Sheet::Spending, _) => at_most(NOTE_MAX),
         (Sheet::Indicators, _) => DataValidation::new().allow_decimal_number(DataValidationRule::Between(-NUMBER_MAX, NUMBER_MAX)),
         (Sheet::Milestones, _) => DataValidation::new().allow_list_strings(&[layout::YES, layout::NO])?,
         (Sheet::Reports, layout::NARRATIVE) => at_most(NARRATIVE_MAX),

@@ -12,8 +12,9 @@ use vigia_proto::{
         assignment_service_client::AssignmentServiceClient, institution_service_client::InstitutionServiceClient,
     },
     compliance::{
-        Basis, CompareScorecardsRequest, CompareScorecardsResponse, GetTrajectoryRequest, IndexPoint, ListScorecardsRequest,
-        ListVerdictsRequest, ScopeKind, Scorecard, Verdict, compliance_service_client::ComplianceServiceClient,
+        Basis, CompareScorecardsRequest, CompareScorecardsResponse, FollowUp, GetTrajectoryRequest, IndexPoint, ListAssessmentsRequest,
+        ListScorecardsRequest, ListVerdictsRequest, ScopeKind, Scorecard, SideBySide, Verdict,
+        assessment_service_client::AssessmentServiceClient, compliance_service_client::ComplianceServiceClient,
     },
     plans::{
         Action, Component, GetPlanRequest, Indicator, ListActionsRequest, ListComponentsRequest, ListIndicatorsRequest, Plan,
@@ -26,6 +27,7 @@ use crate::{
     commands::{parse_as_of, plan_name},
     output,
     refused::told,
+    voices,
 };
 
 /// Rows of a page: the most that a server gives.
@@ -64,6 +66,10 @@ pub struct Materials {
     pub agreements: Vec<Agreement>,
     /// What changed since an earlier instant.
     pub comparison: Option<CompareScorecardsResponse>,
+    /// What others than the governing body conclude, the newest of each, and how far it differs.
+    pub assessments: Vec<SideBySide>,
+    /// What was tried with those who are late; none where the caller may not see it.
+    pub follow_ups: Option<Vec<FollowUp>>,
 }
 
 /// Reads a list to its end.
@@ -161,11 +167,13 @@ impl Materials {
                 Ok((answer.agreements, answer.next_page_token))
             }),
         )?;
-        let (trajectory, verdicts, missing, comparison) = tokio::try_join!(
+        let (trajectory, verdicts, missing, comparison, assessments, follow_ups) = tokio::try_join!(
             trajectory(principal, &parent, as_of),
             verdicts(principal, &parent, false, "", as_of),
             verdicts(principal, &parent, true, MISSING, as_of),
             comparison(principal, &parent, from, as_of),
+            assessments(principal, &parent, as_of),
+            follow_ups(principal, &parent, as_of),
         )?;
         Ok(Self {
             zone,
@@ -183,6 +191,8 @@ impl Materials {
             successions,
             agreements,
             comparison,
+            assessments,
+            follow_ups,
         })
     }
 
@@ -206,6 +216,10 @@ impl Materials {
         let verdict = |verdict: &Verdict| output::value("vigia.compliance.v1.Verdict", verdict);
         let actions: Result<Vec<_>> = self.verdicts.iter().map(verdict).collect();
         let missing: Result<Vec<_>> = self.missing.iter().map(verdict).collect();
+        let assessments = self.assessments.iter();
+        let assessments: Result<Vec<_>> = assessments
+            .map(|one| output::value("vigia.compliance.v1.SideBySide", one))
+            .collect();
         let comparison = self.comparison.as_ref();
         let comparison = comparison.map(|answer| output::value("vigia.compliance.v1.CompareScorecardsResponse", answer));
         Ok(json!({
@@ -216,6 +230,7 @@ impl Materials {
             "actions": actions?,
             "late": missing?,
             "comparison": comparison.transpose()?,
+            "assessments": assessments?,
         }))
     }
 }
@@ -299,6 +314,41 @@ async fn comparison(
     };
     let answer = ComplianceServiceClient::new(principal.clone()).compare_scorecards(request).await;
     Ok(Some(answer.map_err(told)?.into_inner()))
+}
+
+/// The newest judgement of each assessor on each action, in the order of actions and assessors.
+async fn assessments(principal: &Principal, parent: &str, as_of: Option<prost_types::Timestamp>) -> Result<Vec<SideBySide>> {
+    let listed = all(async |page_token| {
+        let request = ListAssessmentsRequest {
+            parent: parent.to_owned(),
+            as_of,
+            page_size: PAGE,
+            page_token,
+            filter: String::new(),
+        };
+        let answer = AssessmentServiceClient::new(principal.clone())
+            .list_assessments(request)
+            .await?
+            .into_inner();
+        Ok((answer.assessments, answer.next_page_token))
+    });
+    let mut newest = BTreeMap::new();
+    for one in listed.await? {
+        let of = one
+            .assessment
+            .as_ref()
+            .map(|assessed| (assessed.action.clone(), assessed.assessor.clone()));
+        newest.insert(of.unwrap_or_default(), one);
+    }
+    Ok(newest.into_values().collect())
+}
+
+/// What was tried; none where the caller may not see it.
+async fn follow_ups(principal: &Principal, parent: &str, as_of: Option<prost_types::Timestamp>) -> Result<Option<Vec<FollowUp>>> {
+    match voices::follow_ups::follow_ups(principal, parent, as_of, "").await {
+        Err(status) if status.code() == tonic::Code::PermissionDenied => Ok(None),
+        answer => Ok(Some(answer.map_err(told)?)),
+    }
 }
 
 /// What one institution is late with on one action: one call, one row.

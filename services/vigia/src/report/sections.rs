@@ -34,6 +34,7 @@ pub fn document(materials: &Materials, lang: Lang) -> Document {
         writer.late(),
     ];
     sections.extend(materials.comparison.as_ref().map(|comparison| writer.differences(comparison)));
+    sections.extend(writer.assessments());
     sections.extend([writer.actions(), writer.coverage(), writer.how_to_read()]);
     Document {
         lang,

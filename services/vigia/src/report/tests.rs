@@ -168,6 +168,8 @@ fn materials(actions: usize, periods: usize, text: &str) -> Materials {
         institutions: BTreeMap::new(),
         successions: Vec::new(),
         agreements: Vec::new(),
+        assessments: Vec::new(),
+        follow_ups: None,
         comparison: Some(CompareScorecardsResponse {
             changes: (0..1000).map(change).collect(),
             ..CompareScorecardsResponse::default()

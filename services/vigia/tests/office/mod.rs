@@ -31,8 +31,9 @@ use vigia_proto::{
         revision_service_client::RevisionServiceClient,
     },
     reporting::{
-        Decision, ListObligationsRequest, Report, ReviewReportRequest, SubmitReportRequest,
-        obligation_service_client::ObligationServiceClient, report_service_client::ReportServiceClient,
+        Decision, ListObligationsRequest, Report, ReviewReportRequest, SubmitReportRequest, UploadEvidenceRequest, UploadStart,
+        evidence_service_client::EvidenceServiceClient, obligation_service_client::ObligationServiceClient,
+        report_service_client::ReportServiceClient, upload_evidence_request::Part,
     },
 };
 
@@ -205,6 +206,11 @@ impl Office {
         self.told(output)
     }
 
+    /// Runs `vigia` as somebody who reads another language.
+    pub(crate) fn vigia_in(&self, language: &str, arguments: &[&str]) -> Output {
+        self.command(arguments).env("LANG", language).stdin(Stdio::null()).output().unwrap()
+    }
+
     /// Runs `vigia` as an institution's client.
     pub(crate) fn run(&self, client: &str, arguments: &[&str]) -> Told {
         let key = format!("{client}.pem");
@@ -279,6 +285,41 @@ impl Office {
             if answer.obligations.len() >= count {
                 return;
             }
+        }
+    }
+
+    /// Uploads the first bytes of evidence for `msp`, and then the line breaks.
+    pub(crate) async fn upload_beginning(&self, evidence: &str, size: usize, beginning: &[u8]) {
+        let token = self.token_of("jefa", PASSWORD).await;
+        let start = Part::Start(UploadStart {
+            evidence: evidence.into(),
+            size_bytes: i64::try_from(size).unwrap(),
+            plan: PLAN.into(),
+            ..UploadStart::default()
+        });
+        let chunks = beginning.chunks(1 << 20).map(|chunk| Part::Chunk(chunk.to_vec()));
+        let parts: Vec<_> = std::iter::once(start)
+            .chain(chunks)
+            .map(|part| UploadEvidenceRequest { part: Some(part) })
+            .collect();
+        let mut client = EvidenceServiceClient::new(self.channel().await);
+        let broken = client.upload_evidence(self.with(&token, futures::stream::iter(parts))).await;
+        assert!(broken.is_err(), "{broken:?}");
+    }
+
+    /// Waits until so many bytes of an upload lie in the data directory.
+    pub(crate) async fn wait_for_bytes(&self, bytes: u64) {
+        fn largest(folder: &Path) -> u64 {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            let sizes = entries.map(|entry| match entry.metadata() {
+                Ok(is) if is.is_dir() => largest(&entry.path()),
+                Ok(is) => is.len(),
+                Err(_) => 0,
+            });
+            sizes.max().unwrap_or(0)
+        }
+        while largest(&self.path("data/evidence")) < bytes {
+            tokio::task::yield_now().await;
         }
     }
 

@@ -1,7 +1,8 @@
 //! Load on a Vigía that runs: `setup` fills it with a plan whose reports are owed, `submit` sends them and tells how fast;
-//! `write` and `check` tell whether what was acknowledged is there after the server was killed.
+//! `scorecard` and `ask` read scorecards meanwhile; `write` and `check` tell whether what was acknowledged is there after the server was killed.
 
 mod faults;
+mod scorecard;
 mod setup;
 mod submit;
 
@@ -55,6 +56,33 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         first: usize,
     },
+    /// Asks for the scorecard of now, again and again; then, while others submit, how long after its answer a report shows.
+    Scorecard {
+        /// Address of the server.
+        #[arg(long)]
+        server: String,
+        /// Where the institutions' keys are.
+        #[arg(long)]
+        keys: PathBuf,
+        /// Submissions a second meanwhile.
+        #[arg(long, default_value_t = 2000)]
+        rate: u64,
+        /// For how long.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Asks a server that lets everybody in for all scorecards of a plan as of a past instant.
+    Ask {
+        /// Address of the server.
+        #[arg(long)]
+        server: String,
+        /// The plan's id.
+        #[arg(long)]
+        plan: String,
+        /// The instant, in microseconds since 1970.
+        #[arg(long)]
+        as_of_micros: i64,
+    },
     /// Submits until the server goes away, and notes what was sent and what was acknowledged.
     Write {
         /// Address of the server.
@@ -99,6 +127,17 @@ async fn main() -> Result<()> {
             keys,
             institutions,
         } => setup::run(&server, &password, &keys, institutions).await,
+        Command::Scorecard {
+            server,
+            keys,
+            rate,
+            seconds,
+        } => scorecard::run(&server, &keys, rate, seconds).await,
+        Command::Ask {
+            server,
+            plan,
+            as_of_micros,
+        } => scorecard::ask(&server, &plan, as_of_micros).await,
         Command::Write {
             server,
             keys,

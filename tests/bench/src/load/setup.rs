@@ -121,6 +121,11 @@ pub(crate) async fn run(server: &str, password: &str, keys: &Path, institutions:
 
 const PASSWORD: &str = "una clave de ensayo";
 
+/// A token of the coordinator, who may see everything.
+pub(crate) async fn coordinator(channel: &Channel) -> Result<String> {
+    token(channel, account("accounts/coordinator", PASSWORD)).await
+}
+
 async fn adopt(channel: &Channel, coordinator: &str, approver: &str, seen: &str) -> Result<()> {
     let mut plan = String::from(
         "plan:\n  id: carga\n  title_es: Plan de carga\n  period: {start: 2020-01-01, end: 2030-12-31}\n  time_zone: America/Guayaquil\n  \

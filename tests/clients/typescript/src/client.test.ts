@@ -1,5 +1,5 @@
-// A foreign client against `vigia serve` on a real socket: key, token, obligations, report, receipt, and the verdict that
-// changes.
+// A foreign client against `vigia serve` on a real socket: key, token, obligations, evidence, report, receipt, and the verdict
+// that changes.
 //
 // What an institution owes falls due months after it was accepted, and a server that is not a scratch one lives by the
 // machine's clock. So the server runs with its clock shifted (libfaketime, a Debian package): once in January, when the
@@ -8,18 +8,20 @@
 //     VIGIA_BIN=target/debug/vigia npm test
 import assert from "node:assert/strict";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
+import { create } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { AssignmentRole, AssignmentService } from "../gen/vigia/assignments/v1/assignment_service_pb.js";
 import { InstitutionService } from "../gen/vigia/assignments/v1/institution_service_pb.js";
 import { PrincipalService, Role } from "../gen/vigia/identity/v1/principal_service_pb.js";
 import { PlanService } from "../gen/vigia/plans/v1/plan_service_pb.js";
 import { RevisionService } from "../gen/vigia/plans/v1/revision_service_pb.js";
+import { EvidenceService, EvidenceState, UploadEvidenceRequestSchema } from "../gen/vigia/reporting/v1/evidence_service_pb.js";
 import { ObligationState } from "../gen/vigia/reporting/v1/obligation_service_pb.js";
 import { ReportingJournalService } from "../gen/vigia/reporting/v1/journal_service_pb.js";
 import { keepReceipt, makeKey, makeReport, readKey, Refused, told, Vigia } from "./client.js";
@@ -185,11 +187,40 @@ test("what cannot be is refused, with every fault at once, and changes nothing",
   assert.equal((await vigia.verdict(OBLIGATION)).verdict?.obligationState, "OVERDUE");
 });
 
+const attendance = join(directory, "asistencia.csv");
+
+test("an upload that breaks off goes on where it was, and is stored once", async () => {
+  const vigia = institution();
+  const bytes = Buffer.from("canton;promotoras\n" + "Manta;1\n".repeat(100_000));
+  writeFileSync(attendance, bytes);
+  const name = `evidence/${createHash("sha256").update(bytes).digest("hex")}`;
+  const evidence = vigia.of(EvidenceService);
+  const begun = 300_000;
+  async function* brokenOff() {
+    const start = { evidence: name, sizeBytes: BigInt(bytes.length), plan: "plans/ejemplo" };
+    yield create(UploadEvidenceRequestSchema, { part: { case: "start", value: start } });
+    yield create(UploadEvidenceRequestSchema, { part: { case: "chunk", value: bytes.subarray(0, begun) } });
+  }
+  const cut = await refused("EVIDENCE_INCOMPLETE", evidence.uploadEvidence(brokenOff()));
+  assert.equal(cut.metadata["durable_bytes"], String(begun));
+  assert.equal((await evidence.getEvidence({ name })).evidence?.state, EvidenceState.UPLOADING);
+
+  const stored = await vigia.addEvidence(attendance, "plans/ejemplo");
+  assert.deepEqual([stored?.name, stored?.state, stored?.mediaType], [name, EvidenceState.STORED, "text/plain; charset=utf-8"]);
+  assert.deepEqual(await vigia.addEvidence(attendance, "plans/ejemplo"), stored);
+  // Whoever knows its hash alone reads nothing.
+  await refused("NOT_FOUND", vigia.readEvidence(name, `${OBLIGATION}/reports/1`));
+});
+
 test("a report changes the verdict, and its receipt is in the journal", async () => {
   const vigia = institution();
-  const [call, report] = [randomUUID(), makeReport({ narrative: "Dos talleres en Manabí", values: ["I1=90"] })];
+  const stored = await vigia.addEvidence(attendance, "plans/ejemplo");
+  const evidence = [stored?.name ?? ""];
+  const [call, report] = [randomUUID(), makeReport({ narrative: "Dos talleres en Manabí", values: ["I1=90"], evidence })];
   const first = await vigia.submit(OBLIGATION, report, false, call);
   assert.equal(first.report?.version, 1);
+  assert.deepEqual(first.findings.filter((finding) => finding.kind.startsWith("EVIDENCE")), []);
+  assert.deepEqual(await vigia.readEvidence(evidence[0] ?? "", `${OBLIGATION}/reports/1`), readFileSync(attendance));
   // Sent again because the answer was lost: the first answer, no second version.
   assert.deepEqual(await vigia.submit(OBLIGATION, report, false, call), first);
   await refused("REQUEST_ID_REUSED", vigia.submit(OBLIGATION, makeReport({ narrative: "Otro" }), false, call));

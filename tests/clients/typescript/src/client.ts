@@ -1,9 +1,9 @@
 // A client of Vigía in TypeScript: what an institution's own system does, in one file that can be read and copied.
 //
-// It makes its own Ed25519 key, proves with it who it is, sees what its institution owes, submits a report and keeps the
-// receipt, and sees the verdict change. README.md beside this folder shows it at work.
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign, type KeyObject } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+// It makes its own Ed25519 key, proves with it who it is, sees what its institution owes, uploads evidence, submits a report
+// and keeps the receipt, and sees the verdict change. README.md beside this folder shows it at work.
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign, type KeyObject } from "node:crypto";
+import { createReadStream, readFileSync, statSync, writeFileSync } from "node:fs";
 import { create, toJson, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ConnectError, createClient, type Client, type Interceptor, type Transport } from "@connectrpc/connect";
@@ -13,6 +13,7 @@ import { BadRequestSchema, ErrorInfoSchema, LocalizedMessageSchema } from "../ge
 import { ComplianceService } from "../gen/vigia/compliance/v1/compliance_service_pb.js";
 import { PrincipalService } from "../gen/vigia/identity/v1/principal_service_pb.js";
 import { TokenService } from "../gen/vigia/identity/v1/token_service_pb.js";
+import { EvidenceService, EvidenceState, UploadEvidenceRequestSchema, type Evidence } from "../gen/vigia/reporting/v1/evidence_service_pb.js";
 import { ObligationService, type Obligation } from "../gen/vigia/reporting/v1/obligation_service_pb.js";
 import { ReportSchema, ReportService, SubmitReportResponseSchema, type SubmitReportResponse } from "../gen/vigia/reporting/v1/report_service_pb.js";
 
@@ -20,6 +21,10 @@ import { ReportSchema, ReportService, SubmitReportResponseSchema, type SubmitRep
 const RENEW_MS = 60_000;
 /** No call of this client needs longer; without a deadline a lost connection would hang for ever. */
 const DEADLINE_MS = 20_000;
+/** An upload may take longer. */
+const UPLOAD_MS = 30 * 60_000;
+/** Bytes of a chunk; Vigía takes 1 MiB at most. */
+const CHUNK_BYTES = 256 * 1024;
 
 /** A call that Vigía refused: the stable reason, what it is about, and every fault with its field's path. */
 export class Refused extends Error {
@@ -139,6 +144,47 @@ export class Vigia {
   }
 
   /**
+   * Uploads a file (medio de verificación), or goes on where an upload of it broke off; returns what was stored.
+   *
+   * The file is named by its SHA-256; sent twice it is stored once, so this needs no request id. Metadata that could
+   * identify a person are refused with EVIDENCE_NAMES_PERSON: `vigia evidence add` takes them out.
+   */
+  async addEvidence(path: string, plan: string): Promise<Evidence | undefined> {
+    const client = this.of(EvidenceService);
+    const sizeBytes = BigInt(statSync(path).size);
+    const hash = createHash("sha256");
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+    const name = `evidence/${hash.digest("hex")}`;
+    let offset = 0n;
+    try {
+      const known = (await client.getEvidence({ name })).evidence;
+      if (known?.state === EvidenceState.STORED) return known;
+      offset = known?.durableBytes ?? 0n;
+    } catch (error) {
+      // Nothing of it is there yet.
+      if (!(error instanceof ConnectError) || new Refused(error).reason !== "NOT_FOUND") throw error;
+    }
+    async function* parts() {
+      const start = { evidence: name, sizeBytes, offset, plan };
+      yield create(UploadEvidenceRequestSchema, { part: { case: "start", value: start } });
+      for await (const chunk of createReadStream(path, { start: Number(offset), highWaterMark: CHUNK_BYTES })) {
+        yield create(UploadEvidenceRequestSchema, { part: { case: "chunk", value: new Uint8Array(chunk as Buffer) } });
+      }
+    }
+    return (await client.uploadEvidence(parts(), { timeoutMs: UPLOAD_MS })).evidence;
+  }
+
+  /** Reads evidence through the report that names it; reserved evidence wants a reason, which goes on the record. */
+  async readEvidence(name: string, report: string, reason = ""): Promise<Buffer> {
+    const chunks = [];
+    for await (const answer of this.of(EvidenceService).downloadEvidence({ name, report, reason }, { timeoutMs: UPLOAD_MS })) {
+      // The first answer says what it is; then come the bytes.
+      if (answer.part.case === "chunk") chunks.push(answer.part.value);
+    }
+    return Buffer.concat(chunks);
+  }
+
+  /**
    * Submits a report (reporte de avance). With `validateOnly` it is only checked.
    *
    * `requestId` names the call: whoever is not sure that it arrived sends it again with the same one, and gets the first
@@ -161,8 +207,16 @@ export class Vigia {
 
 /**
  * A report: values are texts like `I1=90`, or `I1=3/4` for a ratio. Numbers stay texts: no float ever rounds them.
+ * Evidence is named by what was stored; without more it is institutional: read by whoever may read the report.
  */
-export function makeReport(given: { narrative?: string; values?: string[]; milestones?: string[]; nilReason?: string; letterNumber?: string }) {
+export function makeReport(given: {
+  narrative?: string;
+  values?: string[];
+  milestones?: string[];
+  nilReason?: string;
+  letterNumber?: string;
+  evidence?: string[];
+}) {
   const values = (given.values ?? []).map((text) => {
     const [indicator, number] = text.split("=", 2);
     if (indicator === undefined || number === undefined) throw new Error(`${text}: not of the form I1=90`);

@@ -9,7 +9,7 @@ const USAGE = `node dist/src/main.js --server http://127.0.0.1:7300 --client cli
   whoami                      who we are and what we may do
   obligations                 what we owe
   submit OBLIGATION           submit a report: --narrative, --value I1=90 (or I1=3/4), --milestone M1, --nil-reason,
-                              --letter-number; --validate-only; --receipt FILE
+                              --letter-number, --evidence FILE; --validate-only; --receipt FILE
   verdict NAME                the verdict on an action or an obligation`;
 
 async function run(): Promise<void> {
@@ -27,6 +27,7 @@ async function run(): Promise<void> {
       "letter-number": { type: "string" },
       "validate-only": { type: "boolean", default: false },
       receipt: { type: "string" },
+      evidence: { type: "string", multiple: true, default: [] },
     },
   });
   const [command, name = ""] = positionals;
@@ -55,7 +56,11 @@ async function run(): Promise<void> {
       return;
     }
     case "submit": {
+      const plan = name.split("/").slice(0, 2).join("/");
+      const evidence = [];
+      for (const path of given.evidence) evidence.push((await told(vigia.addEvidence(path, plan)))?.name ?? "");
       const report = makeReport({
+        evidence,
         narrative: given.narrative,
         values: given.value,
         milestones: given.milestone,

@@ -7,7 +7,7 @@ use super::{
     },
     Writer, contact_line,
 };
-use crate::output;
+use crate::{output, voices::grades::Scale};
 
 /// Rows of the late list that are shown; beside it stands how many there are.
 const LATE_SHOWN: usize = 1_000;
@@ -79,6 +79,63 @@ impl Writer<'_> {
             self.action_label(late.action, late.text),
             periods.collect::<Vec<_>>().join(", "),
         ]
+    }
+
+    /// What others conclude, beside the official verdict, what differs most first; none where nobody has said anything.
+    pub(super) fn assessments(&self) -> Option<Section> {
+        let mut beside: Vec<_> = self.materials.assessments.iter().collect();
+        if beside.is_empty() {
+            return None;
+        }
+        beside.sort_by_key(|one| std::cmp::Reverse(one.difference.map(i32::abs)));
+        let rows = beside.iter().map(|one| {
+            let assessed = one.assessment.clone().unwrap_or_default();
+            let verdict = one.verdict.clone().unwrap_or_default();
+            let assessor = self.materials.institutions.get(&assessed.assessor);
+            let assessor = assessor.map_or(assessed.assessor.as_str(), |institution| &institution.name_es);
+            let own = if one.own_action {
+                self.say(" (juez y parte)", " (its own action)")
+            } else {
+                ""
+            };
+            vec![
+                self.action_label(&assessed.action, &verdict.title_es),
+                format!("{assessor}{own}"),
+                Scale::Completion.say(&assessed.completion, self.lang),
+                Scale::EarlyResults.say(&assessed.early_results, self.lang),
+                output::state_word_in(verdict.action_state().as_str_name(), self.lang).to_owned(),
+                one.difference
+                    .map_or_else(|| "—".to_owned(), |difference| format!("{difference:+}")),
+                assessed.provenance.unwrap_or_default().source,
+            ]
+        });
+        let table = Table::new(
+            self.say(
+                "Lado a lado; la diferencia, en grados de cumplimiento",
+                "Side by side; the difference, in grades of completion",
+            ),
+            &[
+                self.say("acción", "action"),
+                self.say("evalúa", "assessor"),
+                self.say("cumplimiento", "completion"),
+                self.say("resultados tempranos", "early results"),
+                self.say("dictamen oficial", "official verdict"),
+                self.say("#diferencia", "#difference"),
+                self.say("fuente", "source"),
+            ],
+        );
+        Some(Section {
+            title: self.say("Evaluación independiente", "Independent assessment").to_owned(),
+            text: vec![
+                self.say(
+                    "El dictamen oficial y el juicio independiente se miran juntos; ninguno corrige al otro.",
+                    "The official verdict and the independent judgement are read together; neither corrects the other.",
+                )
+                .to_owned(),
+            ],
+            tables: vec![table.with(rows)],
+            ..Section::default()
+        })
     }
 
     /// Only the verdict, which is a band: an action's reading can show how many people it reached.

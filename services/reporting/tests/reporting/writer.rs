@@ -1,8 +1,4 @@
 //! The writer over real databases: groups, replicas, and the midnight between receipt and commit.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod world;
-
 use std::{future::Future, pin::Pin, task::Poll};
 
 use tonic::{Request, Response};
@@ -13,7 +9,32 @@ use vigia_proto::{
     reporting::{Decision, ReviewReportRequest, SubmitReportRequest, Timeliness},
 };
 
-use crate::world::{Place, Replica, World, obligation, reason, submission};
+use crate::world::{Place, Replica, Setting, World, reason, report};
+
+fn obligation(assignment: usize, period: &str) -> String {
+    format!("plans/vcm/assignments/a{}/obligations/{period}", assignment + 1)
+}
+
+fn submission(assignment: usize, period: &str, number: &str) -> SubmitReportRequest {
+    SubmitReportRequest {
+        parent: obligation(assignment, period),
+        report: Some(report(number)),
+        request_id: new_id(),
+        ..SubmitReportRequest::default()
+    }
+}
+
+/// Eight assignments of `msp`, due at the midnight after 15 calendar days.
+async fn world(place: &Place, zone: &'static str, now: &'static str) -> World {
+    let setting = Setting {
+        more_assignments: 7,
+        calendar_days: true,
+        zone: Some(zone),
+        now: Some(now),
+        ..Setting::default()
+    };
+    World::on(place, setting).await
+}
 
 /// Lets a call run until it waits for something.
 async fn goes_until_it_waits<F: Future>(call: &mut Pin<Box<F>>) {
@@ -46,11 +67,11 @@ async fn entries(replica: &Replica) -> Vec<Entry> {
 async fn a_report_received_before_midnight_and_committed_after_it_is_on_time() {
     for zone in ["America/Guayaquil", "Pacific/Galapagos"] {
         for place in Place::all().await {
-            let world = World::start(&place, zone).await;
-            let replica = world.replica(&place).await;
+            let world = world(&place, zone, "2026-04-01 09:00").await;
+            let replica = &world.replica;
             // The fifteenth day after the quarter ends at this zone's midnight, an hour later in Galápagos.
             world.clock.set(world.at("2026-04-15T23:59:59.999999"));
-            let first = in_the_way(&world, &replica).await;
+            let first = in_the_way(&world, replica).await;
             let mut in_time = Box::pin(replica.submit(&world, submission(0, "2026-Q1", "1")));
             goes_until_it_waits(&mut in_time).await;
             world.clock.set(world.at("2026-04-16T00:00:00"));
@@ -60,7 +81,7 @@ async fn a_report_received_before_midnight_and_committed_after_it_is_on_time() {
             let (in_time, late) = tokio::join!(in_time, late);
             let (in_time, late) = (in_time.unwrap(), late.unwrap());
             // One group, committed after midnight.
-            let times: Vec<_> = entries(&replica)
+            let times: Vec<_> = entries(replica)
                 .await
                 .iter()
                 .map(|entry| instant(&entry.time.unwrap()).unwrap())
@@ -82,8 +103,8 @@ async fn a_report_received_before_midnight_and_committed_after_it_is_on_time() {
 #[tokio::test]
 async fn a_report_that_waits_for_another_service_was_received_when_it_came() {
     for place in Place::all().await {
-        let world = World::start(&place, "America/Guayaquil").await;
-        let replica = world.replica(&place).await;
+        let world = world(&place, "America/Guayaquil", "2026-04-01 09:00").await;
+        let replica = &world.replica;
         world.clock.set(world.at("2026-04-15T23:59:59"));
         let mut request = world.ask("msp", submission(0, "2026-Q1", "1"));
         request.metadata_mut().insert("vigia-at-least", "plans:2".parse().unwrap());
@@ -103,10 +124,10 @@ async fn a_report_that_waits_for_another_service_was_received_when_it_came() {
 #[tokio::test]
 async fn in_a_group_each_call_is_answered_for_itself() {
     for place in Place::all().await {
-        let world = World::start(&place, "America/Guayaquil").await;
-        let replica = world.replica(&place).await;
+        let world = world(&place, "America/Guayaquil", "2026-04-01 09:00").await;
+        let replica = &world.replica;
         world.clock.set(world.at("2026-04-10T08:00:00"));
-        let first = in_the_way(&world, &replica).await;
+        let first = in_the_way(&world, replica).await;
         let good = submission(0, "2026-Q1", "1");
         let other_content = SubmitReportRequest {
             request_id: good.request_id.clone(),
@@ -145,7 +166,7 @@ async fn in_a_group_each_call_is_answered_for_itself() {
         assert_eq!(answers, expect);
         let again = replica.submit(&world, good).await.unwrap();
         assert_eq!(again.position, 1, "repeated, also when all is over");
-        let recorded: Vec<_> = entries(&replica)
+        let recorded: Vec<_> = entries(replica)
             .await
             .into_iter()
             .map(|entry| (entry.position, entry.resource))
@@ -166,8 +187,9 @@ async fn in_a_group_each_call_is_answered_for_itself() {
 async fn two_replicas_decide_as_one() {
     // Files have one process only.
     let Some(place) = Place::server().await else { return };
-    let world = World::start(&place, "America/Guayaquil").await;
-    let replicas = [world.replica(&place).await, world.replica(&place).await];
+    let world = world(&place, "America/Guayaquil", "2026-04-01 09:00").await;
+    let second = world.second_replica(&place).await;
+    let replicas = [&world.replica, &second];
     world.clock.set(world.at("2026-04-10T08:00:00"));
     let mut calls = Vec::new();
     for n in 0..60_usize {
@@ -195,7 +217,7 @@ async fn two_replicas_decide_as_one() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 60, "no version is given twice");
-    let entries = entries(&replicas[0]).await;
+    let entries = entries(replicas[0]).await;
     assert_eq!(
         entries.iter().map(|entry| entry.position).collect::<Vec<_>>(),
         (1..=60).collect::<Vec<_>>(),
@@ -221,28 +243,26 @@ async fn two_replicas_decide_as_one() {
         "ALREADY_VALIDATED",
         "and the first one knows of it, whenever it is asked"
     );
-    drop(replicas);
+    drop((world, second));
     place.end().await;
 }
 
 #[tokio::test]
 async fn times_follow_the_latest_of_all_replicas_and_closed_is_closed() {
     let Some(place) = Place::server().await else { return };
-    let ahead = World::start(&place, "America/Guayaquil").await;
     // The same databases, seen by a host whose clock is behind.
-    let behind = World::start(&place, "America/Guayaquil").await;
-    ahead.clock.set(ahead.at("2026-04-10T08:00:00"));
-    behind.clock.set(behind.at("2026-04-10T07:00:00"));
-    let (first, second) = (ahead.replica(&place).await, behind.replica(&place).await);
+    let behind = world(&place, "America/Guayaquil", "2026-04-10 07:00").await;
+    let ahead = world(&place, "America/Guayaquil", "2026-04-10 08:00").await;
+    let (first, second) = (&ahead.replica, &behind.replica);
     let closed_at = first.closed_at(&ahead).await;
     assert_eq!(closed_at, ahead.at("2026-04-10T07:59:59.999999"));
     second.submit(&behind, submission(0, "2026-Q1", "1")).await.unwrap();
-    let times: Vec<_> = entries(&first)
+    let times: Vec<_> = entries(first)
         .await
         .iter()
         .map(|entry| instant(&entry.time.unwrap()).unwrap())
         .collect();
     assert_eq!(times, [ahead.at("2026-04-10T08:00:00")], "not before what the first has closed");
-    drop((first, second));
+    drop((ahead, behind));
     place.end().await;
 }
