@@ -50,7 +50,7 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
             .kid
             .clone()
             .or_else(|| Some(same?.kid.clone()))
-            .unwrap_or_else(|| id.to_owned()),
+            .unwrap_or_else(|| id.clone()),
         client,
     };
     let profile = Profile {
@@ -115,7 +115,7 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         return Ok(!grants.is_empty());
     }
     let (file, kid) = (public_file.display(), &profile.kid);
-    let other = if kid == id { String::new() } else { format!(" --key-id {kid}") };
+    let other = if *kid == id { String::new() } else { format!(" --key-id {kid}") };
     output::line(&told(
         format!("El servidor aún no conoce esta clave. Entregue a quien administra las cuentas su parte pública, {file}:"),
         format!("The server does not know this key yet. Give its public half to whoever keeps the accounts, {file}:"),
