@@ -120,13 +120,14 @@ async fn tls_lets_in_whom_it_should() {
         assert!(doctor.status.success() && said.contains("is valid until"), "{said}");
     }
     let mutual = [&shown[..], &[("VIGIA_TLS_CLIENT_CA", "ca.pem")]].concat();
-    let _served = serve(path, address, &mutual).await;
+    let served = serve(path, address, &mutual).await;
     assert!(!answers(to(&secure, Some(&believing))).await, "a certificate is asked for");
     let identity = Identity::from_pem(
         fs::read(path.join("caller.pem")).unwrap(),
         fs::read(path.join("caller.key")).unwrap(),
     );
     assert!(answers(to(&secure, Some(&believing.identity(identity)))).await);
+    drop(served);
 
     // A key that others can read is refused, before anything is served.
     fs::set_permissions(path.join("server.key"), fs::Permissions::from_mode(0o644)).unwrap();

@@ -46,11 +46,7 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
     let profile = Profile {
         server: given.address(kept.as_ref()),
         key: given.key.clone().or_else(|| Some(same?.key.clone())).unwrap_or_else(default_key),
-        kid: given
-            .kid
-            .clone()
-            .or_else(|| Some(same?.kid.clone()))
-            .unwrap_or_else(|| id.clone()),
+        kid: given.kid.clone().or_else(|| Some(same?.kid.clone())).unwrap_or_else(|| id.clone()),
         client,
     };
     let profile = Profile {
