@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vigia_platform::{instant, timestamp};
 use vigia_proto::{
     assignments::{
-        Agreement, Institution, ListAgreementsRequest, ListInstitutionsRequest, ListSuccessionsRequest, Succession,
+        Agreement, ContactPoint, Institution, ListAgreementsRequest, ListInstitutionsRequest, ListSuccessionsRequest, Succession,
         assignment_service_client::AssignmentServiceClient, institution_service_client::InstitutionServiceClient,
     },
     compliance::{
@@ -421,12 +421,19 @@ impl Materials {
         self.institutions.get(holder).filter(|found| found.name != institution)
     }
 
-    /// Where whoever answers now is reached about an action: an office, never a person.
-    pub fn contact(&self, late: &Late<'_>) -> Option<&vigia_proto::assignments::ContactPoint> {
+    /// Where whoever answers now is reached about an action: an office, never a person. Its focal point that has an address,
+    /// otherwise the one of an agreement, on that action if there is one.
+    pub fn contact(&self, late: &Late<'_>) -> Option<&ContactPoint> {
         let who = late.successor.map_or(late.institution, |successor| &successor.name);
+        let focal_points = self
+            .institutions
+            .get(who)
+            .map(|institution| institution.focal_points.as_slice())
+            .unwrap_or_default();
+        let reached = focal_points.iter().find(|point| !point.email.is_empty()).or(focal_points.first());
         let of = |agreement: &&Agreement| agreement.institution == who && agreement.institution_contact.is_some();
         let mut agreements = self.agreements.iter().filter(of);
         let on_it = agreements.clone().find(|agreement| agreement.action == late.action);
-        on_it.or_else(|| agreements.next())?.institution_contact.as_ref()
+        reached.or_else(|| on_it.or_else(|| agreements.next())?.institution_contact.as_ref())
     }
 }

@@ -323,4 +323,14 @@ fn the_late_are_called_where_they_are_now() {
         .map(|late| materials.contact(late).map(|contact| contact.office.as_str()))
         .collect();
     assert_eq!(offices, [Some("Planificación"), None]);
+    // Its own focal point comes first, the one that has an address.
+    let office = |office: &str, email: &str| ContactPoint {
+        office: office.into(),
+        email: email.into(),
+        ..ContactPoint::default()
+    };
+    let last = materials.institutions.get_mut("institutions/last").expect("an institution");
+    last.focal_points = vec![office("Archivo", ""), office("Género", "genero@example.org")];
+    let late = self::late(&materials);
+    assert_eq!(materials.contact(&late[0]).map(|contact| contact.office.as_str()), Some("Género"));
 }
