@@ -1,7 +1,9 @@
 //! Since when something stands as it does: the last instant at which its state changed.
 //!
-//! A state changes only when something is recorded or a date comes. These instants are looked at from the last one back,
-//! and the first one before which the state was another is it.
+//! A state changes only when something is recorded, a version of the plan begins to act, or a date comes that was known
+//! then. So the time up to t falls into stretches in which the same was known throughout; from the last one back, the
+//! dates known in each are looked at, and the first instant before which the state was another is it. A date that was
+//! moved afterwards still counts where it was known.
 
 use std::collections::BTreeSet;
 
@@ -20,23 +22,15 @@ use crate::record::{Event, Recorded};
 /// Since when an action is in the state in which it is as of t; none if the plan does not have it then.
 #[must_use]
 pub fn action_since(facts: &Facts, id: &ActionId, t: Timestamp) -> Option<Timestamp> {
-    let state = action(facts, id, t)?.state;
-    let recorded = facts.recorded(Timestamp::MIN, t);
-    let concerns = |one: &&Recorded| one.action.as_ref().is_none_or(|action| action == id);
-    let mut instants: BTreeSet<_> = recorded.iter().filter(concerns).map(|one| one.entry.recorded_at).collect();
-    instants.extend(dates(facts, id, t));
-    instants.into_iter().rev().find(|&at| {
-        let before = action(facts, id, just_before(at)).map(|verdict| verdict.state);
-        before != Some(state)
-    })
+    let concerns = |one: &Recorded| one.action.as_ref().is_none_or(|action| action == id);
+    let state = |t| action(facts, id, t).map(|verdict| verdict.state);
+    since(facts, t, concerns, state, |as_of| dates(facts, id, as_of))
 }
 
 /// Since when an obligation is in the state in which it is as of t; none if it does not exist then.
 #[must_use]
 pub fn obligation_since(facts: &Facts, assignment: &AssignmentId, period: Period, t: Timestamp) -> Option<Timestamp> {
-    let found = obligation(facts, assignment, period, t)?;
-    let recorded = facts.recorded(Timestamp::MIN, t);
-    let concerns = |one: &&Recorded| match &one.event {
+    let concerns = |one: &Recorded| match &one.event {
         Event::PlanVersion { .. } => true,
         Event::Assignment { assignment: other } => other == assignment,
         Event::Submitted {
@@ -54,67 +48,82 @@ pub fn obligation_since(facts: &Facts, assignment: &AssignmentId, period: Period
         } => other == assignment && *of == period,
         Event::Extended { period: of, .. } => *of == period,
     };
-    let mut instants: BTreeSet<_> = recorded.iter().filter(concerns).map(|one| one.entry.recorded_at).collect();
-    instants.extend(
-        [
-            Some(found.opens_at),
-            Some(found.calendar_due_at),
-            Some(found.due_at),
-            found.answer_due_at,
-        ]
-        .into_iter()
-        .flatten(),
-    );
-    instants.extend(facts.plan_versions().map(|(acts_from, _)| acts_from));
-    instants.into_iter().filter(|&at| at <= t).rev().find(|&at| {
-        let before = obligation(facts, assignment, period, just_before(at));
-        before.map(|before| before.state) != Some(found.state)
+    let state = |t| obligation(facts, assignment, period, t).map(|owed| owed.state);
+    since(facts, t, concerns, state, |as_of| {
+        let owed = obligation(facts, assignment, period, as_of);
+        let dates = |owed: crate::Obligation| {
+            [
+                Some(owed.opens_at),
+                Some(owed.calendar_due_at),
+                Some(owed.due_at),
+                owed.answer_due_at,
+            ]
+        };
+        owed.map(dates).into_iter().flatten().flatten().collect()
     })
+}
+
+/// The last instant up to t before which the state was another. `dates` gives those at which the state may change, by
+/// what is known as of an instant.
+fn since<S: PartialEq>(
+    facts: &Facts,
+    t: Timestamp,
+    concerns: impl Fn(&Recorded) -> bool,
+    state: impl Fn(Timestamp) -> Option<S>,
+    dates: impl Fn(Timestamp) -> BTreeSet<Timestamp>,
+) -> Option<Timestamp> {
+    let now = state(t)?;
+    let began = |&at: &Timestamp| state(just_before(at)).as_ref() != Some(&now);
+    let recorded = facts.recorded(Timestamp::MIN, t);
+    let mut learnt: BTreeSet<_> = recorded
+        .iter()
+        .filter(|one| concerns(one))
+        .map(|one| one.entry.recorded_at)
+        .collect();
+    learnt.extend(facts.plan_versions().map(|(acts_from, _)| acts_from).filter(|&at| at <= t));
+    let mut until = t;
+    for from in learnt.into_iter().rev() {
+        let known = dates(until);
+        let mut dates = known.into_iter().filter(|&at| from < at && at <= until).rev();
+        if let Some(at) = dates.by_ref().find(began).or_else(|| Some(from).filter(began)) {
+            return Some(at);
+        }
+        until = just_before(from);
+    }
+    None
 }
 
 fn just_before(t: Timestamp) -> Timestamp {
     t.checked_sub(SignedDuration::from_micros(1)).unwrap_or(t)
 }
 
-/// Every instant up to t at which a date of the action, of its assignments or of their obligations came, by any version
-/// of the plan.
-fn dates(facts: &Facts, id: &ActionId, t: Timestamp) -> BTreeSet<Timestamp> {
+/// Every date of the action, of its assignments and of their obligations, as known as of an instant.
+fn dates(facts: &Facts, id: &ActionId, as_of: Timestamp) -> BTreeSet<Timestamp> {
     let mut dates = BTreeSet::new();
-    for acts_from in facts.plan_versions().map(|(acts_from, _)| acts_from).chain([t]) {
-        dates.insert(acts_from);
-        // What a version set stands until the next one acts.
-        let until = facts
-            .plan_versions()
-            .map(|(other, _)| other)
-            .filter(|&other| other > acts_from)
-            .min();
-        let as_of = until.map_or(t, just_before).min(t);
-        let Some(plan) = InForce::at(facts, as_of) else { continue };
-        let Some(action) = plan.now().action(id) else { continue };
-        let calendar = &plan.plan().calendar;
-        let after = |day: Date| calendar.end_of(day);
-        let rests = action
-            .suspended
-            .iter()
-            .flat_map(|rest| [Some(calendar.start_of(rest.from)), rest.to.map(after)]);
-        dates.extend(rests.flatten());
-        dates.insert(calendar.start_of(action.start));
-        dates.extend(action.withdrawn_on.map(|day| calendar.start_of(day)));
-        let periods = plan.periods();
-        dates.extend(periods.iter().flat_map(|terms| [terms.ends_at, terms.due_at]));
-        for row in rows(&plan, &periods, id) {
-            dates.insert(calendar.start_of(row.standing.assignment.from));
-            dates.extend(row.standing.last_day.map(after));
-            for cell in row.cells.iter().flatten() {
-                dates.extend(
-                    [Some(cell.owed.opens_at), Some(cell.owed.due.at), cell.owed.answer_due_at()]
-                        .into_iter()
-                        .flatten(),
-                );
-            }
+    let Some(plan) = InForce::at(facts, as_of) else { return dates };
+    let Some(action) = plan.now().action(id) else { return dates };
+    let calendar = &plan.plan().calendar;
+    let after = |day: Date| calendar.end_of(day);
+    let rests = action
+        .suspended
+        .iter()
+        .flat_map(|rest| [Some(calendar.start_of(rest.from)), rest.to.map(after)]);
+    dates.extend(rests.flatten());
+    dates.insert(calendar.start_of(action.start));
+    dates.extend(action.withdrawn_on.map(|day| calendar.start_of(day)));
+    let periods = plan.periods();
+    dates.extend(periods.iter().flat_map(|terms| [terms.ends_at, terms.due_at]));
+    for row in rows(&plan, &periods, id) {
+        dates.insert(calendar.start_of(row.standing.assignment.from));
+        dates.extend(row.standing.last_day.map(after));
+        for cell in row.cells.iter().flatten() {
+            dates.extend(
+                [Some(cell.owed.opens_at), Some(cell.owed.due.at), cell.owed.answer_due_at()]
+                    .into_iter()
+                    .flatten(),
+            );
         }
     }
-    dates.retain(|&at| at <= t);
     dates
 }
 
