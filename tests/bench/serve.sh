@@ -3,6 +3,8 @@
 server=
 listen=127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 export RUST_LOG=warn
+# Names of settings begin with VIGIA_, and the server refuses those that it does not know.
+unset VIGIA_BIN
 
 # await: until the server answers on its port.
 await() {

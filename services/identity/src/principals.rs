@@ -241,6 +241,19 @@ impl Principals {
     }
 }
 
+/// Whoever keeps the accounts can't lock himself out: so an administrator is always left.
+fn of_another(caller: &Caller, principal: &str) -> Result<(), Error> {
+    if caller.principal() != principal {
+        return Ok(());
+    }
+    let refused = Error::refused(
+        Reason::SecondPersonRequired,
+        "Nadie se quita a sí mismo la administración ni el acceso: que lo haga otra cuenta con el rol administrator.",
+        "Nobody takes administration or access from himself: let another account with the role administrator do it.",
+    );
+    Err(refused.with("resource", principal))
+}
+
 async fn disable(change: &mut Change, name: &str) -> Result<principal::Model, Error> {
     let row = find(change.tx(), name).await?;
     if row.disabled {
@@ -377,6 +390,7 @@ impl principal_service_server::PrincipalService for Principals {
         if !request.name.starts_with("accounts/") {
             return Err(Error::not_found(&request.name).into());
         }
+        of_another(&caller, &request.name)?;
         let row = disable(&mut change, &request.name).await?;
         change
             .commit(DisableAccountResponse {
@@ -476,6 +490,7 @@ impl principal_service_server::PrincipalService for Principals {
         if !request.name.starts_with("clients/") {
             return Err(Error::not_found(&request.name).into());
         }
+        of_another(&caller, &request.name)?;
         let row = disable(&mut change, &request.name).await?;
         change
             .commit(DisableClientResponse {
@@ -550,6 +565,9 @@ impl principal_service_server::PrincipalService for Principals {
         let mut change = self.kit.db.change(&caller, &request.request_id, &request).await?;
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
+        }
+        if grant.role() == Role::Administrator {
+            of_another(&caller, &request.principal)?;
         }
         let grants = set_role(&mut change, &request.principal, &grant, false).await?;
         change.commit(RevokeRoleResponse { grants }).await

@@ -315,3 +315,54 @@ async fn every_fault_is_told_at_once_and_a_page_token_is_bound_to_its_list() {
     assert_eq!(reason(&status), "PAGE_TOKEN_INVALID");
     server.stop().await;
 }
+
+/// Otherwise nobody would be left who could give the role back.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_administration_or_access_from_himself() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &Key::generate("vigia-1").unwrap()).await;
+    let admin = server.admin().await;
+    let revoke = |principal: &str| RevokeRoleRequest {
+        principal: principal.into(),
+        grant: Some(RoleGrant {
+            role: Role::Administrator.into(),
+            scope: String::new(),
+        }),
+        request_id: new_id(),
+    };
+    let refused = server
+        .principals()
+        .revoke_role(with(&admin, revoke("accounts/admin")))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let disable = DisableAccountRequest {
+        name: "accounts/admin".into(),
+        request_id: new_id(),
+    };
+    let refused = server.principals().disable_account(with(&admin, disable)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+
+    // Another one can.
+    let second = CreateAccountRequest {
+        account_id: "segunda".into(),
+        account: Some(Account {
+            display_name: "Segunda".into(),
+            ..Account::default()
+        }),
+        password: PASSWORD.into(),
+        request_id: new_id(),
+    };
+    server.principals().create_account(with(&admin, second)).await.unwrap();
+    let grant = GrantRoleRequest {
+        principal: "accounts/segunda".into(),
+        grant: revoke("").grant,
+        request_id: new_id(),
+    };
+    server.principals().grant_role(with(&admin, grant)).await.unwrap();
+    server
+        .principals()
+        .revoke_role(with(&admin, revoke("accounts/segunda")))
+        .await
+        .unwrap();
+}

@@ -43,7 +43,8 @@ pub fn check(definition: &PlanDefinition) -> Faults {
     let days = check_plan(&mut faults, plan);
     limit(&mut faults, "components", definition.components.len(), COMPONENTS_MAX);
     limit(&mut faults, "actions", definition.actions.len(), ACTIONS_MAX);
-    check_components(&mut faults, &plan.name, &definition.components);
+    let levels: Vec<_> = plan.levels.iter().map(|level| level.key.as_str()).collect();
+    check_components(&mut faults, &plan.name, &levels, &definition.components);
     let components: HashSet<&str> = definition.components.iter().map(|component| component.name.as_str()).collect();
     let mut indicators: HashMap<&str, Vec<&Indicator>> = HashMap::new();
     for indicator in &definition.indicators {
@@ -345,7 +346,7 @@ fn check_alert_policy(faults: &mut Faults, policy: &AlertPolicy) {
     );
 }
 
-fn check_components(faults: &mut Faults, plan: &str, components: &[Component]) {
+fn check_components(faults: &mut Faults, plan: &str, levels: &[&str], components: &[Component]) {
     let parents: HashMap<&str, &str> = components
         .iter()
         .map(|component| (component.name.as_str(), component.parent.as_str()))
@@ -356,6 +357,13 @@ fn check_components(faults: &mut Faults, plan: &str, components: &[Component]) {
         names.id(faults, &path, &component.name, &format!("{plan}/components/"));
         codes.code(faults, &path, &component.code);
         faults.text(&format!("{path}.level"), &component.level, 0..=63);
+        if !component.level.is_empty() && !levels.is_empty() && !levels.contains(&component.level.as_str()) {
+            faults.add(
+                format!("{path}.level"),
+                format!("el plan no tiene el nivel «{}»: son {}", component.level, levels.join(", ")),
+                format!("the plan has no level \"{}\": they are {}", component.level, levels.join(", ")),
+            );
+        }
         faults.text(&format!("{path}.title_es"), &component.title_es, 1..=500);
         faults.text(&format!("{path}.title_en"), &component.title_en, 0..=500);
         provenance(faults, &path, component.provenance.as_ref());

@@ -73,10 +73,51 @@ pub fn read(file: &[u8]) -> Result<PlanFile, Faults> {
         return Err(faults);
     }
     normalise(&mut definition);
-    Ok(PlanFile {
-        definition,
-        warnings: reader.warnings,
-    })
+    let mut warnings = reader.warnings();
+    warnings.extend(odd(&definition));
+    Ok(PlanFile { definition, warnings })
+}
+
+/// What is odd in a plan that can be kept: each a sentence.
+fn odd(definition: &PlanDefinition) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let end = definition.plan.as_ref().map(|plan| plan.end.as_str()).unwrap_or_default();
+    for action in &definition.actions {
+        for milestone in &action.milestones {
+            let of = format!("acción {}, hito {}", action.code, milestone.code);
+            if milestone.text_es.is_empty() {
+                warnings.push(format!("{of}: no dice en qué consiste (text_es)"));
+            }
+            // Days in the form of ISO 8601 come in the order of their letters.
+            if !end.is_empty() && milestone.due.as_str() > end {
+                warnings.push(format!("{of}: vence el {}, después del fin del plan", milestone.due));
+            }
+        }
+    }
+    for indicator in &definition.indicators {
+        if let Some((baseline, last)) = without_way(indicator) {
+            warnings.push(format!(
+                "{}: la última meta ({last}) no está más allá de la línea base ({baseline}) en la dirección declarada: no cuenta en ningún \
+                 índice",
+                indicator.name
+            ));
+        }
+    }
+    warnings
+}
+
+/// The baseline and the last target of an indicator that is to rise or fall, where between them it would do neither
+/// (VERDICTS, "Expected value").
+fn without_way(indicator: &Indicator) -> Option<(String, String)> {
+    let value = |target: &Target| target.value.clone().map(|value| value.value);
+    let (baseline, last) = (value(indicator.baseline.as_ref()?)?, value(indicator.targets.last()?)?);
+    let numbers: (vigia_rules::Decimal, vigia_rules::Decimal) = (baseline.parse().ok()?, last.parse().ok()?);
+    let moves = match indicator.direction() {
+        Direction::Increase => numbers.0 < numbers.1,
+        Direction::Decrease => numbers.1 < numbers.0,
+        _ => true,
+    };
+    (!moves).then_some((baseline, last))
 }
 
 /// The file as YAML.
@@ -207,7 +248,7 @@ fn keep(extra: &mut Vec<(String, Node)>, key: &str, rest: Vec<(String, Node)>) {
     }
 }
 
-/// Reads a list of mappings; their unknown keys are kept by the place that `name` gives.
+/// Reads a list of mappings; their marks are kept by the place that `name` gives.
 fn list<T>(
     reader: &mut Reader,
     table: &mut Table<'_>,
@@ -221,7 +262,9 @@ fn list<T>(
     for (place, node) in reader.items(table, key).into_iter().enumerate() {
         let mut item = reader.open(node, &format!("{path}[{place}]"));
         let value = read(reader, &mut item);
-        keep(&mut rest, &name(place, &value), item.rest());
+        let unknown = item.rest();
+        reader.only_marks(&format!("{path}[{place}]"), &unknown);
+        keep(&mut rest, &name(place, &value), unknown);
         list.push(value);
     }
     keep(extra, key, rest);
@@ -248,7 +291,9 @@ pub(crate) fn read_plan(reader: &mut Reader, node: &Node) -> Plan {
         // The period's days are fields of the plan itself.
         let mut period = reader.open(period, "plan");
         (plan.start, plan.end) = (reader.text(&mut period, "start"), reader.text(&mut period, "end"));
-        keep(&mut extra, "period", period.rest());
+        let rest = period.rest();
+        reader.only_marks("plan.period", &rest);
+        keep(&mut extra, "period", rest);
     }
     plan.levels = list(
         reader,
@@ -519,7 +564,9 @@ pub(crate) fn read_indicator(reader: &mut Reader, node: &Node, path: &str, actio
     if let Some(baseline) = table.take("baseline") {
         let mut baseline = reader.open(baseline, &table.at("baseline"));
         indicator.baseline = Some(read_target(reader, &mut baseline));
-        keep(&mut extra, "baseline", baseline.rest());
+        let rest = baseline.rest();
+        reader.only_marks(&format!("{path}.baseline"), &rest);
+        keep(&mut extra, "baseline", rest);
     }
     indicator.targets = list(reader, &mut table, "targets", &mut extra, read_target, |_, target| {
         day_of(&target.on)

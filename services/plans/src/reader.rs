@@ -1,6 +1,6 @@
 //! What reading a plan file needs: the line of every field, all faults at once, and the keys that nobody asked for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use vigia_platform::Faults;
 use vigia_proto::types::Decimal;
@@ -15,7 +15,8 @@ use crate::{
 pub(crate) struct Reader {
     lines: HashMap<String, usize>,
     faults: Vec<(String, usize, String, String)>,
-    pub(crate) warnings: Vec<String>,
+    /// Keys kept as annotations.
+    kept: BTreeSet<String>,
 }
 
 /// A mapping that is being read: what was asked for, and what is left.
@@ -204,26 +205,40 @@ impl Reader {
     }
 
     /// The keys that nobody asked for as annotations, and those of nested values after them. One that looks like a slip
-    /// of the pen is warned of.
+    /// of the pen is a fault: a weight or a target that is silently missing would change verdicts.
     pub(crate) fn annotations(&mut self, table: Table<'_>, nested: Vec<(String, Node)>, keys: &Keys) -> String {
         let path = table.path.clone();
         let mut entries = table.rest();
         for (key, node) in &entries {
-            if let Some(meant) = keys.known.iter().find(|known| is_slip(key, known)) {
-                self.warnings.push(format!(
-                    "línea {}: «{path}.{key}» se guarda como anotación; ¿quiso decir «{meant}»?",
-                    node.line
-                ));
+            let meant = keys.known.iter().find(|known| is_slip(key, known));
+            if let Some(meant) = meant {
+                self.fault(
+                    &format!("{path}.{key}"),
+                    node.line,
+                    &format!("nadie conoce esta clave; ¿quiso decir «{meant}»?"),
+                    &format!("nobody knows this key; did you mean \"{meant}\"?"),
+                );
+            } else {
+                self.kept.insert(key.clone());
             }
         }
         entries.extend(nested);
         annotations::write(entries)
     }
 
-    /// Of a calendar or a policy nothing may be unknown but marks of where it comes from: a slip would change every deadline.
+    /// What is odd but accepted.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let kept: Vec<_> = self.kept.iter().map(String::as_str).collect();
+        let warning = format!("estas claves se guardan como anotaciones, sin otro efecto: {}", kept.join(", "));
+        Some(warning).filter(|_| !kept.is_empty()).into_iter().collect()
+    }
+
+    /// Where a slip would change every deadline or verdict nothing may be unknown but marks of where it comes from, and
+    /// marks of a single key (`start_verified`).
     pub(crate) fn only_marks(&mut self, path: &str, rest: &[(String, Node)]) {
         for (key, node) in rest {
-            if !["source", "verified", "illustrative", "note"].contains(&key.as_str()) {
+            let is_mark = |key: &str| ["source", "verified", "illustrative", "note"].contains(&key);
+            if !is_mark(key) && !key.rsplit_once('_').is_some_and(|(_, mark)| is_mark(mark)) {
                 self.fault(
                     &format!("{path}.{key}"),
                     node.line,
@@ -274,14 +289,7 @@ impl Reader {
     }
 }
 
-/// Whether a key is a known one but for one letter, more, less or other.
+/// Whether a key is a known one but for one letter, more, less, other or changed with its neighbour.
 fn is_slip(key: &str, known: &str) -> bool {
-    if key == known || known.len() < 4 || key.len().abs_diff(known.len()) > 1 {
-        return false;
-    }
-    let (key, known): (Vec<char>, Vec<char>) = (key.chars().collect(), known.chars().collect());
-    let same = key.iter().zip(&known).take_while(|(a, b)| a == b).count();
-    let (key, known) = (&key[same..], &known[same..]);
-    let after = |letters: &[char]| letters.get(1..).unwrap_or_default().to_vec();
-    after(key) == after(known) || key == after(known).as_slice() || after(key).as_slice() == known
+    known.len() >= 4 && strsim::osa_distance(key, known) == 1
 }

@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 use vigia_rules::Discipline;
 
+use super::Projection;
 use super::question::Question;
 use super::table::{NONE, Table};
 use super::tally::{ROLES, on_threads};
@@ -32,6 +33,12 @@ impl AddAssign<&Self> for Beside {
 }
 
 impl Beside {
+    fn clear(&mut self) {
+        (self.proposed, self.accepted, self.contested, self.unanswered) = (0, 0, 0, 0);
+        self.late.clear();
+        self.reviews.clear();
+    }
+
     /// Notes it.
     pub(super) fn note(&self, discipline: &mut Discipline) {
         discipline.proposed = self.proposed;
@@ -52,45 +59,70 @@ pub(super) enum By {
     Role,
 }
 
-impl By {
-    pub(super) const ALL: [Self; 4] = [Self::Action, Self::Institution, Self::Territory, Self::Role];
+/// What stands beside, for every action, institution, territory and role, by its number.
+#[derive(Debug, Default)]
+pub(super) struct AllBeside {
+    actions: Vec<Beside>,
+    institutions: Vec<Beside>,
+    territories: Vec<Beside>,
+    roles: Vec<Beside>,
 }
 
-impl Question<'_> {
-    /// What stands beside, for every action, institution, territory or role at once, by its number.
-    pub(super) fn all_beside(&self, by: By) -> Vec<Beside> {
-        let projection = self.projection;
-        let count = match by {
-            By::Action => projection.tables.len(),
-            By::Institution => projection.institutions.all.len(),
-            By::Territory => projection.territories.all.len(),
-            By::Role => ROLES,
-        };
-        let empty = || vec![Beside::default(); count];
-        let parts = on_threads(self.parts(), |part| {
-            let mut all = empty();
+impl AllBeside {
+    fn sized(projection: &Projection) -> Self {
+        let empty = |count| vec![Beside::default(); count];
+        Self {
+            actions: empty(projection.tables.len()),
+            institutions: empty(projection.institutions.all.len()),
+            territories: empty(projection.territories.all.len()),
+            roles: empty(ROLES),
+        }
+    }
+
+    /// All in one pass: each assignment is looked at once, and then counts four times.
+    pub(super) fn of(question: &Question<'_>) -> Self {
+        let projection = question.projection;
+        let parts = on_threads(question.parts(), |part| {
+            let mut all = Self::sized(projection);
+            let mut own = Beside::default();
             for number in part {
                 let table = &projection.tables[number];
                 for (place, row) in table.rows.iter().enumerate() {
-                    let group = match by {
-                        By::Action => number,
-                        By::Institution => row.institution as usize,
-                        By::Territory if row.territory == NONE => continue,
-                        By::Territory => row.territory as usize,
-                        By::Role => row.role as usize,
-                    };
-                    self.add_beside(table, place, &mut all[group]);
+                    own.clear();
+                    question.add_beside(table, place, &mut own);
+                    all.actions[number] += &own;
+                    all.institutions[row.institution as usize] += &own;
+                    if row.territory != NONE {
+                        all.territories[row.territory as usize] += &own;
+                    }
+                    all.roles[row.role as usize] += &own;
                 }
             }
             all
         });
-        let sum = parts.into_iter().reduce(|mut sum, part| {
-            sum.iter_mut().zip(&part).for_each(|(one, other)| *one += other);
-            sum
-        });
-        sum.unwrap_or_else(empty)
+        parts.into_iter().reduce(Self::plus).unwrap_or_default()
     }
 
+    fn plus(mut self, other: Self) -> Self {
+        let add = |ours: &mut [Beside], theirs: &[Beside]| ours.iter_mut().zip(theirs).for_each(|(one, other)| *one += other);
+        add(&mut self.actions, &other.actions);
+        add(&mut self.institutions, &other.institutions);
+        add(&mut self.territories, &other.territories);
+        add(&mut self.roles, &other.roles);
+        self
+    }
+
+    pub(super) fn by(&self, by: By) -> &[Beside] {
+        match by {
+            By::Action => &self.actions,
+            By::Institution => &self.institutions,
+            By::Territory => &self.territories,
+            By::Role => &self.roles,
+        }
+    }
+}
+
+impl Question<'_> {
     /// Adds one assignment.
     pub(super) fn add_beside(&self, table: &Table, row: usize, beside: &mut Beside) {
         let of = &table.rows[row];
@@ -99,45 +131,60 @@ impl Question<'_> {
         beside.accepted += usize::from(standing.is_accepted);
         beside.contested += usize::from(standing.is_contested);
         beside.unanswered += usize::from(standing.is_unanswered());
-        let odd: Vec<_> = of.odds.iter().filter_map(|odd| self.odd_place(table, row, odd)).collect();
-        for place in odd.iter().filter(|place| place.state.is_owed()) {
-            place.state.late_days.into_iter().for_each(|days| beside.late.add(days));
-            place.state.review_days.into_iter().for_each(|days| beside.reviews.add(days));
-        }
         let sent_max = self.sent_max();
-        for period in self.due_runs.iter().cloned().flatten() {
-            let at = table.at(row, period);
-            if table.sent[at] > sent_max || odd.iter().any(|place| place.period == period) {
-                continue;
+        let is_late = |word: u32| word <= sent_max && word & 1 == 1;
+        let is_reviewed = |position: u32| position <= self.seen;
+        for run in &self.due_runs {
+            let places = table.at(row, run.start)..table.at(row, run.end);
+            beside
+                .late
+                .add_where(is_late, &table.sent[places.clone()], &table.late_days[places.clone()]);
+            beside
+                .reviews
+                .add_where(is_reviewed, &table.judged[places.clone()], &table.review_days[places]);
+        }
+        for place in of.odds.iter().filter_map(|odd| self.odd_place(table, row, odd)) {
+            // It was counted as if it were plain.
+            if place.period < self.ended && self.is_due(place.period) {
+                let at = table.at(row, place.period);
+                if is_late(table.sent[at]) {
+                    beside.late.remove(table.late_days[at]);
+                }
+                if is_reviewed(table.judged[at]) {
+                    beside.reviews.remove(table.review_days[at]);
+                }
             }
-            if table.sent[at] & 1 == 1 {
-                beside.late.add(table.late_days[at].into());
-            }
-            if table.judged[at] <= self.seen {
-                beside.reviews.add(table.review_days[at].into());
+            if place.state.is_owed() {
+                place.state.late_days.into_iter().for_each(|days| beside.late.add(days));
+                place.state.review_days.into_iter().for_each(|days| beside.reviews.add(days));
             }
         }
     }
 }
 
+/// Plain delays are shorter: they fit into a byte.
+const SHORT_DAYS: usize = 256;
+
 /// How many delays of so many whole days: a median without sorting.
 #[derive(Clone, Debug, Default)]
 struct Delays {
-    /// Of fewer days than [`SHORT_DAYS`]; empty as long as there are none.
-    short: Vec<u32>,
+    /// Of fewer days than [`SHORT_DAYS`]; none as long as there are none.
+    short: Option<Box<[u32; SHORT_DAYS]>>,
+    /// All short ones are of fewer days than this.
+    end: usize,
     other: BTreeMap<i32, u32>,
     count: usize,
 }
 
-/// Plain delays are shorter: they fit into a byte.
-const SHORT_DAYS: usize = 256;
-
 impl AddAssign<&Self> for Delays {
     fn add_assign(&mut self, other: &Self) {
-        if self.short.is_empty() {
-            self.short.clone_from(&other.short);
-        } else {
-            self.short.iter_mut().zip(&other.short).for_each(|(one, other)| *one += other);
+        if let (Some(theirs), 1..) = (&other.short, other.end) {
+            let ours = self.short.get_or_insert_with(|| Box::new([0; SHORT_DAYS]));
+            ours[..other.end]
+                .iter_mut()
+                .zip(&theirs[..other.end])
+                .for_each(|(one, other)| *one += other);
+            self.end = self.end.max(other.end);
         }
         for (days, count) in &other.other {
             *self.other.entry(*days).or_insert(0) += count;
@@ -147,14 +194,43 @@ impl AddAssign<&Self> for Delays {
 }
 
 impl Delays {
+    /// Back to none, without giving up the room.
+    fn clear(&mut self) {
+        if let Some(short) = &mut self.short {
+            short[..self.end].fill(0);
+        }
+        self.end = 0;
+        self.other.clear();
+        self.count = 0;
+    }
+
+    /// Adds the days beside the words that count.
+    fn add_where(&mut self, counts: impl Fn(u32) -> bool, words: &[u32], days: &[u8]) {
+        let short = self.short.get_or_insert_with(|| Box::new([0; SHORT_DAYS]));
+        for (&word, &days) in words.iter().zip(days) {
+            if counts(word) {
+                let days = usize::from(days);
+                short[days] += 1;
+                self.end = self.end.max(days + 1);
+                self.count += 1;
+            }
+        }
+    }
+
+    /// Takes back what [`Self::add_where`] has added.
+    fn remove(&mut self, days: u8) {
+        if let Some(short) = &mut self.short {
+            short[usize::from(days)] -= 1;
+            self.count -= 1;
+        }
+    }
+
     fn add(&mut self, days: i32) {
         self.count += 1;
         match usize::try_from(days) {
             Ok(short) if short < SHORT_DAYS => {
-                if self.short.is_empty() {
-                    self.short.resize(SHORT_DAYS, 0);
-                }
-                self.short[short] += 1;
+                self.short.get_or_insert_with(|| Box::new([0; SHORT_DAYS]))[short] += 1;
+                self.end = self.end.max(short + 1);
             }
             _ => *self.other.entry(days).or_insert(0) += 1,
         }
@@ -163,7 +239,7 @@ impl Delays {
     fn lower_median(&self) -> Option<i64> {
         let middle = self.count.checked_sub(1)? / 2;
         let mut seen = 0;
-        let short = self.short.iter().enumerate();
+        let short = self.short.iter().flat_map(|short| short.iter()).enumerate();
         let short = short.map(|(days, count)| (i64::try_from(days).unwrap_or(i64::MAX), *count));
         let below = self.other.range(..0).map(|(days, count)| (i64::from(*days), *count));
         let above = self.other.range(0..).map(|(days, count)| (i64::from(*days), *count));

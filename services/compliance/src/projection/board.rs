@@ -11,7 +11,7 @@ use vigia_rules::{
     Scorecard, Slice,
 };
 
-use super::beside::{Beside, By};
+use super::beside::{AllBeside, Beside, By};
 use super::question::{NotAsked, Question};
 use super::tally::{Tallies, Tally, on_threads};
 use super::verdict::Case;
@@ -53,7 +53,7 @@ pub struct Board<'p> {
 pub struct Computed {
     judged: OnceLock<Vec<Judged>>,
     tallies: OnceLock<Tallies>,
-    beside: [OnceLock<Vec<Beside>>; 4],
+    beside: OnceLock<AllBeside>,
     /// The components that a table's action hangs on, itself first.
     above: OnceLock<Vec<Vec<ComponentId>>>,
 }
@@ -329,8 +329,7 @@ impl Board<'_> {
     }
 
     fn beside(&self, by: By) -> &[Beside] {
-        let place = By::ALL.iter().position(|other| *other == by).unwrap_or(0);
-        self.computed.beside[place].get_or_init(|| self.question.all_beside(by))
+        self.computed.beside.get_or_init(|| AllBeside::of(&self.question)).by(by)
     }
 
     fn discipline(&self, slice: &Slice) -> Discipline {
