@@ -1,4 +1,5 @@
-//! The tables that every service has: its journal, the answers to calls, and who does what is done once at a time.
+//! The tables that every service has: its journal, the answers to calls, who does what is done once at a time, and when it
+//! was last alive.
 
 use sea_orm_migration::{
     prelude::*,
@@ -11,6 +12,7 @@ pub(crate) fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(CreateJournalHead),
         Box::new(FillJournalHead),
         Box::new(CreateLease),
+        Box::new(CreateAlive),
     ]
 }
 
@@ -139,6 +141,29 @@ impl MigrationTrait for CreateLease {
                     .col(string("holder"))
                     .col(big_integer("fence"))
                     .col(big_integer("expires_at"))
+                    .to_owned(),
+            )
+            .await
+    }
+}
+
+struct CreateAlive;
+
+impl MigrationName for CreateAlive {
+    fn name(&self) -> &'static str {
+        "m0005_create_alive"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateAlive {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("alive")
+                    .col(big_integer("id").primary_key())
+                    .col(big_integer("time"))
                     .to_owned(),
             )
             .await

@@ -21,6 +21,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "institutions.read",
             "assignments.read",
             "obligations.read",
+            "outages.read",
             "reports.draft",
             "reports.submit",
             "reports.read",
@@ -43,6 +44,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "assignments.read",
             "assignments.answer",
             "obligations.read",
+            "outages.read",
             "reports.draft",
             "reports.submit",
             "reports.read",
@@ -68,6 +70,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "assignments.read",
             "assignments.write",
             "obligations.read",
+            "outages.read",
             "obligations.manage",
             "reports.read",
             "reports.erase",
@@ -90,6 +93,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "institutions.read",
             "assignments.read",
             "obligations.read",
+            "outages.read",
             "reports.read",
             "reports.review",
             "evidence.upload",
@@ -111,6 +115,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "institutions.read",
             "assignments.read",
             "obligations.read",
+            "outages.read",
             "reports.read",
             "evidence.read",
             "compliance.read",
@@ -127,6 +132,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "plans.read",
             "institutions.read",
             "assignments.read",
+            "outages.read",
             "evidence.read",
             "compliance.read",
             "assessments.read",
@@ -143,6 +149,7 @@ pub const PERMISSIONS: [(Role, &[&str]); 9] = [
             "institutions.read",
             "assignments.read",
             "obligations.read",
+            "outages.read",
             "reports.read",
             "evidence.read",
             "compliance.read",
@@ -180,10 +187,11 @@ pub fn needs_institution(role: Role) -> bool {
 }
 
 /// What a principal sees with these permissions is open to all, though it holds them for one institution only.
-const OPEN_TO_HOLDERS: [&str; 6] = [
+const OPEN_TO_HOLDERS: [&str; 7] = [
     "any",
     "plans.read",
     "institutions.read",
+    "outages.read",
     "compliance.read",
     "assessments.read",
     "comments.read",

@@ -7,6 +7,7 @@
 //! made durable by one commit. One that fails rolls back its savepoint and hurts no neighbour; one alone waits for
 //! nobody.
 
+mod alive;
 mod answers;
 mod backup;
 mod batch;

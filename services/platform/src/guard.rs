@@ -168,7 +168,7 @@ async fn let_in(kit: &Kit, mut request: Request<Body>) -> Result<(Caller, Option
         clock: kit.clock.clone(),
     };
     if permission == "public" {
-        let place = if method.is_unary { Some(kit.shares.enter("").await?) } else { None };
+        let place = if method.is_unary { Some(enter(kit, "").await?) } else { None };
         return Ok((caller, place, request));
     }
     let bearer = request
@@ -196,11 +196,17 @@ async fn let_in(kit: &Kit, mut request: Request<Body>) -> Result<(Caller, Option
     let mut place = kit.shares.try_enter(&claims.sub);
     if place.is_none() && method.is_unary {
         request = received(request, &mut caller).await?;
-        place = Some(kit.shares.enter(&claims.sub).await?);
+        place = Some(enter(kit, &claims.sub).await?);
     }
     caller.claims = Some(claims);
     caller.grants = grants;
     Ok((caller, place.filter(|_| method.is_unary), request))
+}
+
+/// A place for a call, as soon as it is its caller's turn. One that is shed is counted.
+async fn enter(kit: &Kit, caller: &str) -> Result<Place, Error> {
+    let place = kit.shares.enter(caller).await;
+    place.inspect_err(|_| kit.shed.count(kit.clock.now()))
 }
 
 /// The request with its last byte here: a report that is here before midnight is not late because this service had to

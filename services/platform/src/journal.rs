@@ -28,7 +28,7 @@ pub(crate) const BATCH_ENTRIES: u64 = 1000;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// The event that begins a new epoch. It says nothing of any resource, so followers learn nothing from it.
-pub(crate) const RESTORED: &str = "vigia.journal.v1.JournalRestored";
+pub const RESTORED: &str = "vigia.journal.v1.JournalRestored";
 
 /// Which log it is: its name, and how often it was restored.
 #[derive(Clone, Debug)]

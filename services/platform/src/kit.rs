@@ -23,6 +23,7 @@ use crate::{
     guard::Guarded,
     peer::{Peer, Route},
     share::Shares,
+    shed::Shed,
     token::Verifier,
 };
 
@@ -73,6 +74,8 @@ pub struct Kit {
     /// Who holds which role.
     pub grants: Grants,
     pub(crate) shares: Shares,
+    /// How many calls it has shed.
+    pub shed: Shed,
     follows: Arc<RwLock<Vec<Follow>>>,
 }
 
@@ -86,6 +89,7 @@ impl Kit {
             verifier: Verifier::default(),
             grants: Grants::default(),
             shares: Shares::default(),
+            shed: Shed::default(),
             follows: Arc::default(),
         }
     }

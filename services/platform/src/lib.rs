@@ -24,6 +24,7 @@ pub mod peer;
 pub mod plan_changes;
 pub mod server;
 mod share;
+mod shed;
 pub mod token;
 
 pub use area::Area;
@@ -38,3 +39,4 @@ pub use kit::{Kit, StartError};
 pub use name::new_id;
 pub use page::{Page, check_etag, etag};
 pub use peer::{Peer, Route, TokenSource};
+pub use shed::{STRETCH, Shed};

@@ -151,6 +151,8 @@ where
             return Box::pin(self.rest.call(request));
         };
         let Ok(permit) = self.calls.clone().try_acquire_owned() else {
+            guarded.kit.shed.count(guarded.kit.clock.now());
+            crate::metrics::shed();
             let error = Error::refused(
                 Reason::Overloaded,
                 "Demasiadas llamadas a la vez: espere un momento.",

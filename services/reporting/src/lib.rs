@@ -20,6 +20,7 @@ mod lines;
 mod links;
 mod names;
 mod obligation_service;
+mod outage;
 mod record;
 mod refusal;
 mod report_service;
@@ -45,8 +46,10 @@ pub async fn build(kit: Kit, plans: Peer, assignments: Peer, evidence: EvidenceO
     let store = evidence::Store::open(&evidence)?;
     let desk = desk::Desk::open(kit.clone(), plans, assignments).await?;
     let reports = ReportServiceServer::new(report_service::Reports::new(desk.clone()));
-    let routes = Routes::new(ObligationServiceServer::new(obligation_service::Obligations::new(desk.clone())))
-        .add_service(reports.max_decoding_message_size(batch::SUBMIT_BYTES_MAX))
-        .add_service(EvidenceServiceServer::new(evidence_service::EvidenceDesk::new(desk, store)));
+    let routes = Routes::new(ObligationServiceServer::new(
+        obligation_service::Obligations::new(desk.clone()).await?,
+    ))
+    .add_service(reports.max_decoding_message_size(batch::SUBMIT_BYTES_MAX))
+    .add_service(EvidenceServiceServer::new(evidence_service::EvidenceDesk::new(desk, store)));
     Ok(kit.guard(routes))
 }

@@ -1,6 +1,7 @@
 //! ObligationService: what is owed and by when; extensions and waivers.
 
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 use tonic::{Request, Response, Status};
 use vigia_platform::{Caller, Error, Faults, Filter, Page, Scope, facts, micros, name::split, new_id};
 use vigia_proto::{
@@ -8,9 +9,9 @@ use vigia_proto::{
     reporting::{
         Extension, ExtensionGranted, GetObligationRequest, GetObligationResponse, GetObligationTimelineRequest,
         GetObligationTimelineResponse, GrantExtensionRequest, GrantExtensionResponse, ListExtensionsRequest, ListExtensionsResponse,
-        ListObligationsRequest, ListObligationsResponse, ListWaiversRequest, ListWaiversResponse, ObligationWaived, PreviewCalendarRequest,
-        PreviewCalendarResponse, WaiveObligationRequest, WaiveObligationResponse, extension::Covers,
-        obligation_service_server::ObligationService,
+        ListObligationsRequest, ListObligationsResponse, ListOutagesRequest, ListOutagesResponse, ListWaiversRequest, ListWaiversResponse,
+        ObligationWaived, Outage, PreviewCalendarRequest, PreviewCalendarResponse, WaiveObligationRequest, WaiveObligationResponse,
+        extension::Covers, obligation_service_server::ObligationService,
     },
 };
 use vigia_rules::{self as rules, Obligation};
@@ -21,6 +22,7 @@ use crate::{
     granted,
     lines::Plan,
     names::{ObligationName, wrong},
+    outage,
     refusal::refused,
     timeline, wire,
 };
@@ -32,11 +34,15 @@ const LEGAL_BASIS_MAX: usize = 500;
 #[derive(Debug)]
 pub(crate) struct Obligations {
     desk: Desk,
+    /// Ends with the service.
+    _watch: JoinSet<()>,
 }
 
 impl Obligations {
-    pub(crate) fn new(desk: Desk) -> Self {
-        Self { desk }
+    /// Also watches that the service is there, from now on.
+    pub(crate) async fn new(desk: Desk) -> Result<Self, Error> {
+        let watch = outage::watch(desk.clone()).await?;
+        Ok(Self { desk, _watch: watch })
     }
 
     /// An obligation for reading: what is not owed does not exist.
@@ -156,6 +162,12 @@ impl ObligationService for Obligations {
         Ok(Response::new(granted::waivers(&self.desk, &caller, request.get_ref())?))
     }
 
+    async fn list_outages(&self, request: Request<ListOutagesRequest>) -> Result<Response<ListOutagesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        self.desk.ready().await?;
+        Ok(Response::new(outage::list(&self.desk, &caller, request.get_ref())?))
+    }
+
     async fn grant_extension(&self, request: Request<GrantExtensionRequest>) -> Result<Response<GrantExtensionResponse>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
@@ -163,19 +175,23 @@ impl ObligationService for Obligations {
         let plan = parts[0];
         self.desk.ready().await?;
         let given = request.extension.clone().unwrap_or_default();
+        let mut faults = Faults::new();
+        let outage = self.desk.record().outages.named(&given.outage, &mut faults).cloned();
         let (fact, institution) = self
             .desk
-            .with_plan(plan, |known| parse_extension(&caller, plan, known, &given))
+            .with_plan(plan, |known| parse_extension(&caller, plan, known, &given, faults))
             .ok_or_else(|| Error::not_found(&*request.parent))??;
         let mut change = self.desk.change(&caller, &request.request_id, &request).await?;
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
         }
         let now = change.now();
-        let moved = self
-            .desk
-            .with_plan(plan, |known| rules::extend(known.facts, &fact, now).map(|moved| moved.len()));
-        let moved = moved.and_then(Result::ok).ok_or_else(|| moves_nothing(&given))?;
+        let moved = self.desk.with_plan(plan, |known| {
+            let moved = rules::extend(known.facts, &fact, now).map_err(|_| moves_nothing(&given))?;
+            all_fell_due_in(outage.as_ref(), known, &moved, now)?;
+            Ok::<_, Error>(moved.len())
+        });
+        let moved = moved.ok_or_else(|| moves_nothing(&given))??;
         let extension = Extension {
             name: format!("plans/{plan}/extensions/{}", new_id()),
             ..given
@@ -252,8 +268,13 @@ fn of_plan(caller: &Caller, id: &str, plan: &Plan<'_>, t: Timestamp) -> Vec<(Str
 
 /// The extension for the rules and the institution that it is about, if it is about one. Who manages obligations of some
 /// institutions only extends what these owe.
-fn parse_extension(caller: &Caller, id: &str, plan: &Plan<'_>, given: &Extension) -> Result<(rules::Extension, String), Error> {
-    let mut faults = Faults::new();
+fn parse_extension(
+    caller: &Caller,
+    id: &str,
+    plan: &Plan<'_>,
+    given: &Extension,
+    mut faults: Faults,
+) -> Result<(rules::Extension, String), Error> {
     faults.require(
         given.period.parse::<rules::Period>().is_ok(),
         "extension.period",
@@ -302,6 +323,25 @@ fn parse_extension(caller: &Caller, id: &str, plan: &Plan<'_>, given: &Extension
     } else {
         Err(Error::not_found(format!("plans/{id}")))
     }
+}
+
+/// Refuses an extension by reason of an outage that would move what did not fall due in it.
+fn all_fell_due_in(outage: Option<&Outage>, plan: &Plan<'_>, moved: &[Obligation], now: Timestamp) -> Result<(), Error> {
+    let (Some(outage), Some(first)) = (outage, moved.first()) else {
+        return Ok(());
+    };
+    // As they are before it moves them.
+    let owed = plan.owed(moved.iter().map(|owed| owed.assignment.as_str()), now);
+    let due = owed.filter(|owed| owed.period == first.period).map(|owed| owed.due_at);
+    let others = outage::fell_due_out_of(outage, due, plan.facts, now);
+    let mut faults = Faults::new();
+    faults.require(
+        others == 0,
+        "extension.outage",
+        &format!("{others} de las obligaciones que movería no vencían en esa interrupción: van en otra prórroga"),
+        &format!("{others} of the obligations that it would move did not fall due in that outage: they need an extension of their own"),
+    );
+    faults.done()
 }
 
 fn moves_nothing(given: &Extension) -> Error {

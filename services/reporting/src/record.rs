@@ -1,5 +1,5 @@
 //! What our own journal says beside the facts of the rules: what was observed on reports that were returned, which evidence
-//! is here, and what was spent. Kept in memory, so that a submission is decided without asking the database.
+//! is here, what was spent, and when this service was not there. Kept in memory, so that a submission is decided without asking the database.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use vigia_proto::{
     reporting::{Decision, EvidenceStored, Observation, Report, ReportReviewed, ReportSubmitted, Spending},
 };
 
-use crate::granted::Granted;
+use crate::{granted::Granted, outage::Outages};
 
 /// What was recorded.
 #[derive(Debug, Default)]
@@ -23,12 +23,15 @@ pub(crate) struct Record {
     spending: HashMap<String, Vec<Spending>>,
     /// Extensions and waivers.
     pub(crate) granted: Granted,
+    /// When this service could not take reports.
+    pub(crate) outages: Outages,
 }
 
 impl Record {
     /// Takes in an entry of our own journal.
     pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), Error> {
         self.granted.take(entry)?;
+        self.outages.take(entry)?;
         let event = entry.event.as_slice();
         match entry.event_type.as_str() {
             "vigia.reporting.v1.ReportReviewed" => {

@@ -23,6 +23,7 @@ mod lang;
 mod letter;
 mod lock;
 mod office;
+mod outages;
 mod output;
 mod play;
 mod refused;
@@ -203,6 +204,14 @@ enum Command {
     /// A quién llamar, por qué, y qué se intentó / whom to call, about what, and what was tried.
     #[command(after_help = "Ejemplos / examples:\n  vigia call-sheet vcm > llamadas.csv\n  vigia call-sheet vcm --file llamadas.xlsx")]
     CallSheet(call_sheet::Args),
+    /// Cuándo no se pudo recibir reportes / when reports could not be taken.
+    #[command(after_help = "Ejemplo / example:\n  vigia outages vcm -o json")]
+    Outages {
+        /// El plan en cuya hora se muestran / the plan in whose time they are shown: plans/vcm o vcm.
+        plan: String,
+        #[command(flatten)]
+        access: Access,
+    },
     /// El dictamen de una acción u obligación, con sus razones / the verdict on an action or obligation, with its reasons.
     #[command(
         args_conflicts_with_subcommands = true,
@@ -355,6 +364,7 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
         Command::Watch(args) => watch::run(&args, json).await?,
         Command::Report(args) => report::run(&args, json).await?,
         Command::CallSheet(args) => call_sheet::run(&args, json).await?,
+        Command::Outages { plan, access } => outages::list(&access, &plan, json).await?,
         Command::Verdict {
             command: Some(VerdictCommand::Explain { name, as_of }),
             access,

@@ -41,6 +41,16 @@ async fn the_governing_body_prints_a_report_and_knows_whom_to_call() {
         assert_eq!((refused.code, refused.out.as_str()), (code, ""), "{refused:?}");
     }
 
+    // The office was closed between January and April.
+    let away = office.run("msp", &["outages", "ejemplo"]);
+    let (start, rest) = away.out.split_once(" – ").unwrap();
+    assert!(start.starts_with("2026-01-05 10:00:"), "{away:?}");
+    assert!(
+        rest.starts_with("2026-04-20 10:00:") && rest.contains(" · fuera de servicio · outages/"),
+        "{away:?}"
+    );
+    let away: serde_json::Value = serde_json::from_str(&office.run("msp", &["outages", "ejemplo", "-o", "json"]).out).unwrap();
+    assert_eq!(away[0]["kind"], "OUTAGE_KIND_UNAVAILABLE");
     let sheet = office.run("msp", &["call-sheet", "ejemplo"]);
     let lines: Vec<_> = sheet.out.trim_start_matches('\u{feff}').lines().collect();
     assert_eq!(lines.len(), 3, "{sheet:?}");

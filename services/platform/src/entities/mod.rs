@@ -1,4 +1,5 @@
 //! The tables that every service has.
+pub(crate) mod alive;
 pub(crate) mod idempotency;
 pub(crate) mod journal_entry;
 pub(crate) mod journal_head;

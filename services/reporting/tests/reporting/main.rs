@@ -6,6 +6,7 @@ mod batch;
 mod calendar;
 mod evidence;
 mod life;
+mod outage;
 mod record;
 mod world;
 mod writer;

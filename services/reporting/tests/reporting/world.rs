@@ -230,6 +230,27 @@ impl World {
         replica
     }
 
+    /// Reporting ends, and is there again at a later time: with as many replicas as are asked for, which begin at once.
+    pub(crate) async fn restarted_with(self, place: &Place, time: &str, replicas: usize) -> (Self, Vec<Replica>) {
+        let Self { replica, .. } = self;
+        drop(replica);
+        self.clock.set(local(&self.zone, time));
+        let begin = async |_| {
+            let kit = kit(Area::Reporting, place.store(), &self.clock, &self.key).await;
+            Replica::build(kit, &self.key, &self.identity, [&self.plans, &self.assignments], &self.evidence).await
+        };
+        let mut replicas = futures::future::join_all((0..replicas).map(begin)).await;
+        let replica = replicas.remove(0);
+        let world = Self { replica, ..self };
+        world.replica.has_heard(&world).await;
+        (world, replicas)
+    }
+
+    /// Reporting ends, and is there again at a later time.
+    pub(crate) async fn restarted(self, place: &Place, time: &str) -> Self {
+        self.restarted_with(place, time, 1).await.0
+    }
+
     /// Something happens to the plan: the second entry of its journal.
     pub(crate) async fn plan_is_touched(&self) {
         let event = ("vigia.plans.v1.PlanSaved", "plans/vcm".to_owned(), Vec::new());
