@@ -1,5 +1,5 @@
-//! How alerts reach people, with a whole server and real mail servers: what was given up is tried again, and a kill between
-//! sending and noting it costs nothing.
+//! How alerts reach people, with a whole server and real mail servers: what was given up is tried again, a kill between
+//! sending and noting it costs nothing, and TLS is not given up.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "what the other tests need of it is more")]
@@ -12,7 +12,8 @@ use std::{collections::BTreeSet, fs};
 use office::{Office, PASSWORD};
 use post::Post;
 use prost::Message;
-use serde_json::json;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
 use vigia_platform::new_id;
@@ -204,4 +205,57 @@ async fn a_dead_letter_is_taken_up_again() {
     };
     let refused = service.redeliver_delivery(office.with(&token, unknown)).await;
     assert_eq!(reason(&refused.unwrap_err()), "NOT_FOUND");
+}
+
+/// Sends over TLS to a server whose certificate an authority has made that nobody knows: not before it is trusted.
+async fn over_tls(way: &str, url: impl Fn(&Post, &str) -> String) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let trusted = file("ca.pem", authority.pem());
+    let post = Post::start(&[&file("server.pem", certificate.pem()), &file("server.key", key.serialize_pem())]);
+
+    let (mut office, _) = decided(url(&post, way)).await;
+    let has_failed = |times: i32| {
+        move |delivery: &Delivery| {
+            delivery.state() == DeliveryState::Sending && delivery.targets.iter().any(|target| target.attempts == times)
+        }
+    };
+    office.until(NEXT_MORNING).await;
+    let failed = until(&office, has_failed(1)).await;
+    assert_eq!(failed.targets[0].last_error, "no se pudo hablar con el servidor de correo");
+    // Trusted, but it does not offer what is asked for: nothing goes out in the clear instead.
+    office.variables.push(("SSL_CERT_FILE", trusted.display().to_string()));
+    office.variables[0].1 = url(&post, "smtp");
+    office.until("2026-04-21T14:30:00Z").await;
+    until(&office, has_failed(2)).await;
+    assert_eq!(post.messages(0), Vec::<Value>::new());
+
+    office.variables[0].1 = url(&post, way);
+    office.until("2026-04-21T15:30:00Z").await;
+    let sent = until(&office, is_sent).await;
+    let came = post.messages(1);
+    assert_eq!(
+        (came.len(), &came[0]["tls"], came[0]["id"].as_str()),
+        (1, &true.into(), Some(sent.targets[0].message_id.as_str()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_goes_over_starttls_to_whom_is_trusted() {
+    over_tls("starttls", |post, way| format!("smtp://127.0.0.1:{}?tls=required", post.port(way))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_goes_over_tls_to_whom_is_trusted() {
+    over_tls("smtps", |post, way| format!("smtps://127.0.0.1:{}", post.port(way))).await;
 }
