@@ -61,8 +61,6 @@ impl Record {
         let time = entry.time.as_ref().and_then(instant).unwrap_or(Timestamp::MIN);
         let mut recorded = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match entry.event_type.as_str() {
-            // A backup was put back: nothing that compliance decided.
-            "vigia.journal.v1.JournalRestored" => {}
             "vigia.compliance.v1.ObligationMuted" => {
                 let mute = ObligationMuted::decode(entry.event.as_slice())?.mute.unwrap_or_default();
                 let mutes = recorded.mutes.entry(mute.obligation.clone()).or_default();
@@ -84,7 +82,8 @@ impl Record {
                     recorded.sent(time, &delivery.name);
                 }
             }
-            "vigia.compliance.v1.DeliveryRequeued" => {}
+            // That a backup was put back is nothing that compliance decided.
+            "vigia.compliance.v1.DeliveryRequeued" | "vigia.journal.v1.JournalRestored" => {}
             unknown => {
                 if !recorded.voices.take(time, entry)? {
                     return Err(Error::internal(&format!("an event that nobody knows: {unknown}")));

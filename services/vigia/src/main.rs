@@ -4,6 +4,7 @@
 mod access;
 #[cfg(test)]
 mod alert_tests;
+mod alerts;
 mod ask;
 mod backup;
 mod call_sheet;
@@ -212,6 +213,13 @@ enum Command {
         #[command(flatten)]
         access: Access,
     },
+    /// Qué necesita a alguien, y qué se hace con ello / what needs somebody, and what is done about it.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = "Ejemplos / examples:\n  vigia alerts vcm\n  vigia alerts vcm --overdue --open --institution msp\n  vigia alerts vcm --rule unanswered,contested --as-of 2024-03-31\n  vigia alerts preview vcm --until 2024-07-31\n  vigia alerts deliveries --dead"
+    )]
+    Alerts(alerts::Args),
     /// El dictamen de una acción u obligación, con sus razones / the verdict on an action or obligation, with its reasons.
     #[command(
         args_conflicts_with_subcommands = true,
@@ -365,6 +373,7 @@ async fn run(Cli { command, output, config }: Cli) -> Result<bool> {
         Command::Report(args) => report::run(&args, json).await?,
         Command::CallSheet(args) => call_sheet::run(&args, json).await?,
         Command::Outages { plan, access } => outages::list(&access, &plan, json).await?,
+        Command::Alerts(args) => alerts::run(&args, json).await?,
         Command::Verdict {
             command: Some(VerdictCommand::Explain { name, as_of }),
             access,

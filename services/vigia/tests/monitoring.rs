@@ -9,7 +9,7 @@ use std::{
     io::{BufRead, BufReader},
 };
 
-use office::{Office, PLAN};
+use office::{Office, PASSWORD, PLAN};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_governing_body_prints_a_report_and_knows_whom_to_call() {
@@ -97,4 +97,123 @@ async fn a_watch_goes_on_where_it_broke_off() {
     }
     watch.kill().unwrap();
     watch.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_governing_body_sees_what_needs_somebody_and_takes_it_up() {
+    let office = Office::open(2).await;
+    let una = |arguments: &[&str]| office.person("una", PASSWORD, &[&["alerts"][..], arguments].concat());
+    let done = |told: office::Told| {
+        assert_eq!((told.code, told.err.as_str()), (0, ""), "{told:?}");
+        told
+    };
+    let names = |told: &office::Told| -> Vec<String> {
+        let answer = told.json();
+        let all = answer["alerts"].as_array().unwrap().iter();
+        all.map(|alert| alert["name"].as_str().unwrap().to_owned()).collect()
+    };
+
+    // What stands: both reports are late, and nobody at the ministry can be written to.
+    let all = done(una(&["ejemplo"]));
+    assert!(
+        all.out.starts_with("2026-04-16 00:00 · reporte · institutions/msp\n  2026-Q1, acción A1, Ministerio msp: el reporte está atrasado; vencía al terminar el 15 de abril de 2026.\n")
+            && all.out.contains(" · sin dirección: institutions/msp\n")
+            && all.out.contains(" · punto focal sin dirección · institución rectora, que el plan no nombra\n")
+            && all.out.contains("\n3 alertas\nal 2026-04-20T"),
+        "{all:?}"
+    );
+    let late = names(&done(una(&[
+        "ejemplo",
+        "--overdue",
+        "--open",
+        "--institution",
+        "msp",
+        "-o",
+        "json",
+    ])));
+    assert_eq!(late.len(), 2, "{late:?}");
+    let first = names(&done(una(&["ejemplo", "--rule", "report", "--action", "a1", "-o", "json"])));
+    assert_eq!(first, late[..1]);
+    let before = done(una(&["ejemplo", "--overdue", "--as-of", "2026-04-15"]));
+    assert!(
+        before.out.starts_with("Nada de esto necesita a nadie.\nal 2026-04-15T"),
+        "{before:?}"
+    );
+    // Institutions see what is for them.
+    assert_eq!(names(&done(office.run("msp", &["alerts", "ejemplo", "-o", "json"]))), late);
+    assert_eq!(names(&done(office.run("mineduc", &["alerts", "ejemplo", "-o", "json"]))).len(), 0);
+
+    let shown = done(una(&["show", &late[0]]));
+    let obligation = format!("{PLAN}/assignments/a1/obligations/2026-Q1");
+    for part in [
+        "  regla: reporte (REPORT), 1\n",
+        &format!("  sobre: {obligation}\n"),
+        "  se cuenta desde: 2026-04-16 00:00\n",
+        "  avisados: nadie\n",
+        &format!("  tomada por: nadie todavía (vigia alerts acknowledge {})\n", late[0]),
+    ] {
+        assert!(shown.out.contains(part), "{part}: {shown:?}");
+    }
+
+    // What will come: on 30 April, the fifteenth late day, each is said again; nothing before.
+    let ahead = done(una(&["preview", "ejemplo", "--until", "2026-04-30"]));
+    assert!(
+        ahead.out.starts_with("2026-04-30 00:00 · reporte · institutions/msp\n")
+            && ahead.out.contains("lleva 15 días de atraso o más")
+            && ahead.out.contains("\n2 por venir"),
+        "{ahead:?}"
+    );
+    assert_eq!(names(&done(una(&["preview", "ejemplo", "--days", "9", "-o", "json"]))).len(), 0);
+    let none = done(una(&["preview", "ejemplo", "--until", "2026-04-29"]));
+    assert!(none.out.starts_with("Hasta entonces no vendrá nada.\n"), "{none:?}");
+
+    // The institution takes one up; the other is muted, with a reason.
+    let taken = done(office.run("msp", &["alerts", "acknowledge", &late[0], "--note", "Se enviará el lunes"]));
+    assert!(taken.out.contains(": tomada; "), "{taken:?}");
+    let other = format!("{PLAN}/assignments/a2/obligations/2026-Q1");
+    assert!(
+        done(una(&["mute", &other, "--reason", "En litigio"]))
+            .out
+            .contains(": silenciada; ")
+    );
+    assert_eq!(names(&done(una(&["ejemplo", "--overdue", "--open", "-o", "json"]))).len(), 0);
+    let shown = done(una(&["show", &late[0]]));
+    assert!(
+        shown.out.contains("  tomada por: clients/msp · 2026-04-20 10:") && shown.out.contains(" · Se enviará el lunes\n"),
+        "{shown:?}"
+    );
+    let muted = done(una(&["ejemplo", "--filter", "muted = true"]));
+    assert!(
+        muted.out.contains(" · silenciada: En litigio\n") && muted.out.contains("\n1 alerta\n"),
+        "{muted:?}"
+    );
+    done(una(&["unmute", &other, "--reason", "Hubo sentencia"]));
+    assert_eq!(names(&done(una(&["ejemplo", "--overdue", "--open", "-o", "json"]))), late[1..]);
+
+    let unsent = done(una(&["deliveries"]));
+    assert!(unsent.out.contains("No hay configurada ninguna manera de avisar"), "{unsent:?}");
+    let wrong = format!("{PLAN}/alerts/ninguna");
+    for (arguments, code, said) in [
+        (&["show", &wrong][..], 1, "NOT_FOUND"),
+        (&["acknowledge", &late[0]], 1, "STATE_CONFLICT"),
+        (&["unmute", &other, "--reason", "otra vez"], 1, "STATE_CONFLICT"),
+        (&["redeliver", "ninguno", "--reason", "r"], 1, "NOT_FOUND"),
+        (&["ejemplo", "--filter", "color = rojo"], 1, "FILTER_INVALID"),
+        (&["otro"], 1, "NOT_FOUND"),
+        (&["ejemplo", "--rule", "late"], 2, "report, review, answer"),
+        (&["ejemplo", "--as-of", "mañana"], 2, "no es una fecha"),
+        (&["show", &obligation], 2, "plans/{plan}/alerts/{id}"),
+        (&["mute", &late[1], "--reason", "r"], 2, "vigia alerts show"),
+        (&["mute", &other], 2, "--reason"),
+        (&["preview", "ejemplo", "--until", "2026-04-19"], 2, "ya pasó"),
+        (&["preview", "ejemplo", "--until", "2028-01-01"], 2, "un año"),
+        (&[], 2, "<PLAN>"),
+    ] {
+        let refused = una(arguments);
+        assert_eq!((refused.code, refused.out.as_str()), (code, ""), "{arguments:?}: {refused:?}");
+        assert!(refused.err.contains(said), "{arguments:?}: {refused:?}");
+    }
+    // Only the governing body mutes.
+    let refused = office.run("msp", &["alerts", "mute", &obligation, "--reason", "r"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
 }

@@ -4,7 +4,7 @@
 mod account;
 mod assignment;
 mod client;
-mod desk;
+pub mod desk;
 mod grant;
 mod institution;
 mod plan;

@@ -37,7 +37,8 @@ use vigia_proto::{
     },
 };
 
-const PASSWORD: &str = "una contraseña de prueba";
+/// The password of every account but the administrator's.
+pub(crate) const PASSWORD: &str = "una contraseña de prueba";
 const JANUARY: &str = "2026-01-05T15:00:00Z";
 const APRIL: &str = "2026-04-20T15:00:00Z";
 /// The plan that everybody reports for.
@@ -49,6 +50,8 @@ pub(crate) struct Office {
     pub(crate) directory: tempfile::TempDir,
     /// The server's address.
     pub(crate) address: String,
+    /// Variables that the server is started with.
+    pub(crate) variables: Vec<(&'static str, String)>,
     shift: i64,
     server: Option<Child>,
     seen: BTreeMap<String, String>,
@@ -105,6 +108,7 @@ impl Office {
         let mut office = Self {
             directory,
             address: String::new(),
+            variables: Vec::new(),
             shift: seconds_until(JANUARY),
             server: None,
             seen: BTreeMap::new(),
@@ -118,8 +122,13 @@ impl Office {
 
     /// Goes on to April.
     pub(crate) async fn until_april(&mut self) {
+        self.until(APRIL).await;
+    }
+
+    /// Cuts the server off and goes on at an instant.
+    pub(crate) async fn until(&mut self, instant: &str) {
         self.stop();
-        self.shift = seconds_until(APRIL);
+        self.shift = seconds_until(instant);
         self.start().await;
     }
 
@@ -138,6 +147,7 @@ impl Office {
         }
         let address = self.address.clone();
         let mut command = self.command(&["serve", "--data", "data", "--listen", &address]);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.server = Some(child);
         self.channel().await;
@@ -151,7 +161,8 @@ impl Office {
         }
     }
 
-    async fn channel(&self) -> Channel {
+    /// A connection, once the server has opened its port.
+    pub(crate) async fn channel(&self) -> Channel {
         let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
         loop {
             if let Ok(channel) = endpoint.connect().await {
@@ -323,7 +334,8 @@ impl Office {
         }
     }
 
-    fn with<T>(&self, token: &str, message: T) -> Request<T> {
+    /// A request of whoever has a token, answered once what was done before is known everywhere.
+    pub(crate) fn with<T>(&self, token: &str, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let bearer: MetadataValue<_> = format!("Bearer {token}").parse().unwrap();
         request.metadata_mut().insert("authorization", bearer);
@@ -341,7 +353,8 @@ impl Office {
         response.into_inner()
     }
 
-    async fn token_of(&self, account: &str, password: &str) -> String {
+    /// A token for a person.
+    pub(crate) async fn token_of(&self, account: &str, password: &str) -> String {
         let credentials = Some(Credentials::Password(Password {
             account: format!("accounts/{account}"),
             password: password.to_owned(),
