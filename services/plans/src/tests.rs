@@ -513,10 +513,10 @@ fn a_file_of_changes_names_policy_calendar_and_new_resources() {
 
 #[test]
 fn what_is_replaced_takes_its_annotations_with_it() {
-    let base = read(&PLAN.replace("value: 400}]", "value: 400, why: a}], source: s, otra: b"));
+    let base = read(&PLAN.replace("value: 400}]", "value: 400, note: a}], source: s, otra: b"));
     assert_eq!(
         base.indicators[0].annotations_json,
-        r#"{"otra":"b","targets":{"2026-12-31":{"why":"a"}}}"#
+        r#"{"otra":"b","targets":{"2026-12-31":{"note":"a"}}}"#
     );
     let changes = changes_of(
         "actions: {A1: {indicators: {I1: {targets: [{year: 2026, value: 300}], note: n}}}}",
