@@ -1,6 +1,8 @@
 //! Filters of lists, as [AIP-160](https://google.aip.dev/160) writes them, against the fields that a method allows: never
 //! against the columns of a table.
 
+use std::cmp::Ordering;
+
 use aip_160::{Comparator, Expression, Restriction, StringMatch, Value, parse_filter_with_max_depth};
 use vigia_proto::error::Reason;
 
@@ -14,7 +16,7 @@ const TERMS_MAX: usize = 20;
 const DEPTH_MAX: usize = 8;
 
 /// A filter: `AND`, `OR`, `NOT`, parentheses, `= != < <= > >=`, and `*` at the ends of a quoted text. Texts compare by
-/// their characters, which puts dates, and periods of one kind, in their order.
+/// their characters, which puts dates, and periods of one kind, in their order; whole numbers that are not quoted as numbers.
 #[derive(Debug, Default)]
 pub struct Filter(Option<Expression>);
 
@@ -105,13 +107,22 @@ fn holds(expression: &Expression, field: &impl Fn(&str) -> Option<String>) -> bo
             match restriction.comparator {
                 Comparator::Equal => found.is_some_and(|found| equals(&found, &value)),
                 Comparator::NotEqual => !found.is_some_and(|found| equals(&found, &value)),
-                Comparator::LessThan => found.is_some_and(|found| found.as_str() < value.as_str()),
-                Comparator::LessThanOrEqual => found.is_some_and(|found| found.as_str() <= value.as_str()),
-                Comparator::GreaterThan => found.is_some_and(|found| found.as_str() > value.as_str()),
-                Comparator::GreaterThanOrEqual => found.is_some_and(|found| found.as_str() >= value.as_str()),
+                Comparator::LessThan => found.is_some_and(|found| order(&found, &value).is_lt()),
+                Comparator::LessThanOrEqual => found.is_some_and(|found| order(&found, &value).is_le()),
+                Comparator::GreaterThan => found.is_some_and(|found| order(&found, &value).is_gt()),
+                Comparator::GreaterThanOrEqual => found.is_some_and(|found| order(&found, &value).is_ge()),
                 Comparator::Has => false,
             }
         }
+    }
+}
+
+/// Whole numbers are in the order of numbers, where none is quoted; all else in that of its characters.
+fn order(found: &str, value: &Value) -> Ordering {
+    let number = |text: &str| text.parse::<i64>().ok().filter(|_| !value.is_quoted());
+    match (number(found), number(value.as_str())) {
+        (Some(found), Some(value)) => found.cmp(&value),
+        _ => found.cmp(value.as_str()),
     }
 }
 
@@ -164,7 +175,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Option<Filter> {
-        Filter::parse(text, &["state", "institution", "period", "action"]).ok()
+        Filter::parse(text, &["state", "institution", "period", "action", "days"]).ok()
     }
 
     #[test]
@@ -173,6 +184,7 @@ mod tests {
             "state" => Some("OVERDUE".to_owned()),
             "institution" => Some("institutions/msp".to_owned()),
             "period" => Some("2026-Q2".to_owned()),
+            "days" => Some("15".to_owned()),
             _ => None,
         };
         let check = |text: &str, expect: bool| assert_eq!(parse(text).map(|filter| filter.matches(row)), Some(expect), "{text}");
@@ -185,6 +197,9 @@ mod tests {
         check("institution = \"institutions/m*\"", true);
         check("action = P1.3", false);
         check("action != P1.3", true);
+        check("days > 7 AND days >= 15 AND days < 100 AND days > -30", true);
+        check("days <= 9", false);
+        check("days > \"7\"", false);
     }
 
     #[test]
