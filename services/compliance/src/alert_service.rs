@@ -1,5 +1,7 @@
 //! AlertService: what needs someone now, whom Vigía told, and what is done about it.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
@@ -16,10 +18,11 @@ use vigia_proto::compliance::{
 use crate::{
     alerts::{
         Desk,
-        board::{self, Raised},
+        board::{self, Board, Raised},
     },
     compliance_service::{Cursor, asked, basis_of, plan_of},
     entities::{delivery, notice},
+    record::Record,
     view::View,
 };
 
@@ -65,47 +68,34 @@ impl Alerts {
         plan: &str,
         (t, by): (Timestamp, Timestamp),
         (skip, size): (usize, usize),
-        found: impl FnOnce(&View<'_>) -> Result<Vec<Raised>, Error> + Send + 'static,
-        passes: impl Fn(&Alert) -> bool + Send + 'static,
+        found: impl FnOnce(&Desk, &View<'_>) -> Result<Arc<Board>, Error> + Send + 'static,
+        filter: Filter,
         caller: Caller,
     ) -> Result<(Vec<Alert>, bool), Error> {
         let (desk, plan) = (self.desk.clone(), plan.to_owned());
         // Every obligation is looked at: not on the threads that answer calls.
         let page = tokio::task::spawn_blocking(move || {
             desk.memory.ask(&plan, t, |view| {
-                let mine = found(view)?.into_iter().filter(|raised| is_for(&caller, raised));
-                let shown = mine.map(|raised| board::wire(view, (&desk.record, by), &raised)).filter(passes);
-                let mut page: Vec<Alert> = shown.skip(skip).take(size + 1).collect();
-                let more = page.len() > size;
-                page.truncate(size);
-                Ok((page, more))
+                let board = found(&desk, view)?;
+                let passes =
+                    |raised: &&Raised| is_for(&caller, raised) && filter.matches(|field| field_of(raised, (&desk.record, by), field));
+                let mut meant = board.raised.iter().filter(passes).skip(skip);
+                let page = meant
+                    .by_ref()
+                    .take(size)
+                    .map(|raised| board::wire(view, (&desk.record, by), raised));
+                let page: Vec<Alert> = page.collect();
+                Ok((page, meant.next().is_some()))
             })
         });
         page.await.map_err(|cause| Error::internal(&cause))?
     }
 
     /// An alert that stands. What the caller may not see reads as not there; what stood once is told apart.
-    fn standing(&self, caller: &Caller, alert: &str, t: Timestamp, by: Timestamp) -> Result<(Raised, Alert), Error> {
-        let not_found = || Error::not_found(alert);
-        let plan = name::split("plans/{}/alerts/{}", alert).ok_or_else(not_found)?[0];
-        let asked = self.desk.memory.ask(plan, t, |view| {
-            let found = board::board(view)?.raised.into_iter().find(|raised| raised.name == alert);
-            if let Some(raised) = found.filter(|raised| is_for(caller, raised)) {
-                let shown = board::wire(view, (&self.desk.record, by), &raised);
-                return Ok(Ok((raised, shown)));
-            }
-            // A name alone does not say whose it was: who sees all is told, and whose report it was about.
-            let sees_all = *caller.scope() == Scope::Everywhere;
-            let of = || board::once_said_of(view, alert);
-            Ok(Err(
-                sees_all && self.desk.record.knows(alert) || of().is_some_and(|owner| caller.sees(&owner))
-            ))
-        });
-        match asked.map_err(|_| not_found())? {
-            Ok(found) => Ok(found),
-            Err(true) => Err(Error::state_conflict(alert, "RESOLVED")),
-            Err(false) => Err(not_found()),
-        }
+    async fn standing(&self, caller: &Caller, alert: &str, t: Timestamp, by: Timestamp) -> Result<Alert, Error> {
+        let (desk, caller, alert) = (self.desk.clone(), caller.clone(), alert.to_owned());
+        let found = tokio::task::spawn_blocking(move || standing(&desk, &caller, &alert, t, by));
+        found.await.map_err(|cause| Error::internal(&cause))?
     }
 
     /// The institution that owes an obligation, as resource name. What the caller may not see reads as not there.
@@ -139,6 +129,29 @@ impl Alerts {
     }
 }
 
+fn standing(desk: &Desk, caller: &Caller, alert: &str, t: Timestamp, by: Timestamp) -> Result<Alert, Error> {
+    let not_found = || Error::not_found(alert);
+    let plan = name::split("plans/{}/alerts/{}", alert).ok_or_else(not_found)?[0];
+    let asked = desk.memory.ask(plan, t, |view| {
+        let board = desk.board(view)?;
+        let found = board.raised.iter().find(|raised| raised.name == alert);
+        if let Some(raised) = found.filter(|raised| is_for(caller, raised)) {
+            return Ok(Ok(board::wire(view, (&desk.record, by), raised)));
+        }
+        // A name alone does not say whose it was: who sees all is told, and whose report it was about.
+        let sees_all = *caller.scope() == Scope::Everywhere;
+        let of = || board::once_said_of(view, alert);
+        Ok(Err(
+            sees_all && desk.record.knows(alert) || of().is_some_and(|owner| caller.sees(&owner))
+        ))
+    });
+    match asked.map_err(|_| not_found())? {
+        Ok(found) => Ok(found),
+        Err(true) => Err(Error::state_conflict(alert, "RESOLVED")),
+        Err(false) => Err(not_found()),
+    }
+}
+
 /// By when what people did is shown: by the instant that is asked for; without one all of it, so that whoever has just
 /// done something finds it.
 fn done_by(asked: Option<&prost_types::Timestamp>, t: Timestamp) -> Timestamp {
@@ -161,16 +174,19 @@ fn is_or_not(holds: bool) -> String {
 }
 
 /// What a filter may ask of an alert.
-fn field_of(alert: &Alert, field: &str) -> Option<String> {
+fn field_of(raised: &Raised, (record, by): (&Record, Timestamp), field: &str) -> Option<String> {
     Some(match field {
-        "rule" => alert.rule().as_str_name().trim_start_matches("ALERT_RULE_").to_owned(),
-        "owner" => alert.owner.clone(),
-        "recipient" => alert.recipients.join(" "),
-        "action" => alert.action.clone(),
-        "subject" => alert.subject.clone(),
-        "threshold" => alert.threshold.to_string(),
-        "muted" => is_or_not(alert.mute.is_some()),
-        "acknowledged" => is_or_not(alert.acknowledgement.is_some()),
+        "rule" => board::rule_of(raised.alert.rule)
+            .as_str_name()
+            .trim_start_matches("ALERT_RULE_")
+            .to_owned(),
+        "owner" => raised.owner.clone(),
+        "recipient" => raised.recipients.join(" "),
+        "action" => raised.action.clone(),
+        "subject" => raised.subject.clone(),
+        "threshold" => raised.alert.threshold.to_string(),
+        "muted" => is_or_not(record.mute(&raised.subject, by).is_some()),
+        "acknowledged" => is_or_not(record.acknowledgement(&raised.name, by).is_some()),
         _ => return None,
     })
 }
@@ -200,9 +216,7 @@ impl AlertService for Alerts {
         let (t, basis) = self.basis(fixed.as_ref().map(Cursor::wire).or(request.as_of).as_ref()).await?;
         Cursor::check(fixed.as_ref(), &basis)?;
         let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-        let found = |view: &View<'_>| Ok(board::board(view)?.raised);
-        let passes = move |alert: &Alert| filter.matches(|field| field_of(alert, field));
-        let (alerts, more) = self.page(plan, (t, by(t)), (skip, size), found, passes, caller).await?;
+        let (alerts, more) = self.page(plan, (t, by(t)), (skip, size), Desk::board, filter, caller).await?;
         let next = more.then(|| Cursor::next(t, &basis, skip + size));
         Ok(Response::new(ListAlertsResponse {
             alerts,
@@ -216,7 +230,7 @@ impl AlertService for Alerts {
         let request = request.into_inner();
         let (t, basis) = self.basis(request.as_of.as_ref()).await?;
         let by = done_by(request.as_of.as_ref(), t);
-        let (_, alert) = self.standing(&caller, &request.name, t, by)?;
+        let alert = self.standing(&caller, &request.name, t, by).await?;
         Ok(Response::new(GetAlertResponse {
             alert: Some(alert),
             basis: Some(basis),
@@ -242,11 +256,10 @@ impl AlertService for Alerts {
         let (t, basis) = self.basis(fixed.as_ref().map(Cursor::wire).as_ref()).await?;
         Cursor::check(fixed.as_ref(), &basis)?;
         let size = usize::try_from(page.size).unwrap_or(usize::MAX);
-        let found = move |view: &View<'_>| {
-            let span = SignedDuration::from_hours(24 * i64::from(days));
-            Ok(board::upcoming(view, t.checked_add(span).unwrap_or(t)))
-        };
-        let (alerts, more) = self.page(plan, (t, Timestamp::MAX), (skip, size), found, |_| true, caller).await?;
+        let until = t.checked_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(t);
+        let found = move |desk: &Desk, view: &View<'_>| desk.upcoming(view, until);
+        let all = Filter::parse("", &[])?;
+        let (alerts, more) = self.page(plan, (t, Timestamp::MAX), (skip, size), found, all, caller).await?;
         let next = more.then(|| Cursor::next(t, &basis, skip + size));
         Ok(Response::new(PreviewAlertsResponse {
             alerts,
@@ -262,13 +275,13 @@ impl AlertService for Alerts {
         faults.text("note", &request.note, 0..=REASON_CHARS_MAX);
         faults.done()?;
         let (t, _) = self.basis(None).await?;
-        let standing = self.standing(&caller, &request.name, t, t);
+        let standing = self.standing(&caller, &request.name, t, t).await;
         let mut change = self.desk.kit.db.change_after_all(&caller, &request.request_id, &request).await?;
         // The first answer stands, whatever has become of the alert since.
         if let Some(answer) = change.replayed()? {
             return Ok(answer);
         }
-        let (raised, _) = standing?;
+        let owner = standing?.owner;
         if self.desk.record.acknowledgement(&request.name, change.now()).is_some() {
             return Err(Error::state_conflict(request.name, "ACKNOWLEDGED").into());
         }
@@ -282,7 +295,7 @@ impl AlertService for Alerts {
             acknowledgement: Some(acknowledgement.clone()),
         };
         let event_type = "vigia.compliance.v1.AlertAcknowledged";
-        change.record(event_type, &acknowledgement.alert, &raised.owner, &event).await?;
+        change.record(event_type, &acknowledgement.alert, &owner, &event).await?;
         change
             .commit(AcknowledgeAlertResponse {
                 acknowledgement: Some(acknowledgement),

@@ -112,6 +112,8 @@ pub(crate) struct Snapshot {
     pub(crate) plan: Arc<PlanMemory>,
     pub(crate) names: Arc<Names>,
     pub(crate) journal: Arc<Instants>,
+    /// The journals of plans and assignments.
+    others: [Arc<Instants>; 2],
     pub(crate) aside: Aside,
     /// The time of the last entry that was taken in of any journal.
     pub(crate) newest: Timestamp,
@@ -120,9 +122,18 @@ pub(crate) struct Snapshot {
 /// Tells states of a plan, and of the names that it is answered with, apart.
 pub(crate) type Changes = (u64, u64);
 
+/// The positions of the followed journals as of an instant.
+pub(crate) type Positions = [u32; 3];
+
 impl Snapshot {
     pub(crate) fn changes(&self) -> Changes {
         (self.plan.changes, self.names.changes)
+    }
+
+    /// The last entries recorded by t.
+    pub(crate) fn positions(&self, t: Timestamp) -> Positions {
+        let [plans, assignments] = &self.others;
+        [plans, assignments, &self.journal].map(|journal| journal.up_to(t))
     }
 }
 
@@ -399,6 +410,7 @@ impl State {
             plan: plan.clone(),
             names: self.names.clone(),
             journal: self.journals[REPORTING].clone(),
+            others: [self.journals[0].clone(), self.journals[1].clone()],
             aside: aside.clone(),
             newest: self.journals.iter().filter_map(last).max().unwrap_or(Timestamp::MIN),
         }

@@ -10,7 +10,7 @@ use vigia_rules::{
 use crate::{
     aside::{Named, OwnReview},
     cards::Cards,
-    memory::{Contact, Snapshot},
+    memory::{Contact, Positions, Snapshot},
     projection::{Board, Content},
 };
 
@@ -47,6 +47,11 @@ impl<'m> View<'m> {
     /// The same plan as of another, earlier instant; none where it was a draft then.
     pub(crate) fn at(&self, t: Timestamp) -> Option<Self> {
         Self::of(self.plan, self.snapshot, t)
+    }
+
+    /// The last entries of the followed journals by then.
+    pub(crate) fn positions(&self) -> Positions {
+        self.snapshot.positions(self.t)
     }
 
     /// Plan versions, assignments and extensions as the rules know them; later ones are among them, and are passed over
@@ -190,6 +195,13 @@ impl<'m> View<'m> {
             line.any(|institution| self.snapshot.aside.is_stored(evidence, &institution, self.t))
         };
         named.evidence.iter().filter(|evidence| !is_stored(evidence)).count()
+    }
+
+    /// Until when evidence that a submission names may follow; none where it names none, or that has passed.
+    pub(crate) fn evidence_may_follow_until(&self, content: &Content) -> Option<Timestamp> {
+        let named = self.named_by(content).filter(|named| !named.evidence.is_empty())?;
+        let until = named.received_at.checked_add(EVIDENCE_FOLLOWS_WITHIN).ok()?;
+        (until > self.t).then_some(until)
     }
 
     /// Whether a submission shows anything: evidence that is here, or may still come.

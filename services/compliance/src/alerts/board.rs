@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::{
-    Timestamp,
+    SignedDuration, Timestamp,
     civil::{Date, Time},
     tz::TimeZone,
 };
@@ -24,7 +24,7 @@ use crate::{record::Record, view::View};
 const POSITIONS_MAX: usize = 200;
 
 /// An alert with its name, and whom it is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Raised {
     /// As the rules found it.
     pub(crate) alert: Alert,
@@ -36,9 +36,12 @@ pub(crate) struct Raised {
     pub(crate) owner: String,
     /// Who is told, as resource names, each once.
     pub(crate) recipients: Vec<String>,
+    /// The action that it belongs to, as resource name; empty where it is none's.
+    pub(crate) action: String,
 }
 
-/// All that stands, and until when it can't change by itself.
+/// All that stands, or will come, and until when that can't change by itself.
+#[derive(Debug)]
 pub(crate) struct Board {
     pub(crate) raised: Vec<Raised>,
     pub(crate) next_change: Timestamp,
@@ -46,18 +49,22 @@ pub(crate) struct Board {
 
 /// What stands in a plan as of a view's instant.
 pub(crate) fn board(view: &View<'_>) -> Result<Board, Error> {
-    let board = alert::board(&view.all_facts(), &policy(view), &beside(view), view.t);
+    let (beside, may_follow_until) = beside(view);
+    let board = alert::board(&view.all_facts(), &policy(view), &beside, view.t);
     let board = board.ok_or_else(|| Error::not_found(format!("plans/{}", view.plan)))?;
     Ok(Board {
         raised: board.alerts.into_iter().map(|alert| raised(view, alert)).collect(),
-        next_change: board.next_change,
+        next_change: may_follow_until.map_or(board.next_change, |until| until.min(board.next_change)),
     })
 }
 
-/// What the clocks will say until an instant, by time.
-pub(crate) fn upcoming(view: &View<'_>, until: Timestamp) -> Vec<Raised> {
+/// What the clocks will say until an instant, by time. It is of this very instant.
+pub(crate) fn upcoming(view: &View<'_>, until: Timestamp) -> Board {
     let ahead = alert::upcoming(&view.all_facts(), &policy(view), view.t, until);
-    ahead.into_iter().map(|alert| raised(view, alert)).collect()
+    Board {
+        raised: ahead.into_iter().map(|alert| raised(view, alert)).collect(),
+        next_change: view.t.checked_add(SignedDuration::from_micros(1)).unwrap_or(view.t),
+    }
 }
 
 /// The institution whose report's clock once said this, though it does not stand any more, as resource name.
@@ -101,6 +108,11 @@ fn raised(view: &View<'_>, alert: Alert) -> Raised {
         subject,
         owner,
         recipients: once,
+        action: alert
+            .action
+            .as_ref()
+            .map(|id| format!("plans/{}/actions/{id}", view.plan))
+            .unwrap_or_default(),
         alert,
     }
 }
@@ -139,12 +151,7 @@ pub(crate) fn wire(view: &View<'_>, (record, by): (&Record, Timestamp), raised: 
         owner: raised.owner.clone(),
         recipients: raised.recipients.clone(),
         recipients_without_address: raised.recipients.iter().filter(without_address).cloned().collect(),
-        action: raised
-            .alert
-            .action
-            .as_ref()
-            .map(|id| format!("plans/{}/actions/{id}", view.plan))
-            .unwrap_or_default(),
+        action: raised.action.clone(),
         text_es: said.es,
         text_en: said.en,
         positions: facts[facts.len().saturating_sub(POSITIONS_MAX)..]
@@ -271,10 +278,12 @@ impl Hours {
     }
 }
 
-/// What the rules' facts do not hold: money and evidence of reports, and who can't be reached.
-fn beside(view: &View<'_>) -> Beside {
+/// What the rules' facts do not hold: money and evidence of reports, and who can't be reached. And until when evidence may
+/// follow first, that reports name: then it counts as not there.
+fn beside(view: &View<'_>) -> (Beside, Option<Timestamp>) {
     let today = view.zone.to_datetime(view.t).date();
     let mut spent: HashMap<&ActionId, Exact> = HashMap::new();
+    let mut may_follow_until: Option<Timestamp> = None;
     // Of each action: when it was first said to progress, and whether anything shows it.
     let mut shown: HashMap<&ActionId, (Timestamp, bool)> = HashMap::new();
     for (assignment, period, contents) in view.all_contents() {
@@ -288,6 +297,9 @@ fn beside(view: &View<'_>) -> Beside {
             *sum = &*sum + &accrued;
         }
         for content in &contents {
+            if let Some(until) = view.evidence_may_follow_until(content) {
+                may_follow_until = Some(may_follow_until.map_or(until, |first| first.min(until)));
+            }
             if content.claims {
                 let first = shown.entry(&made.action).or_insert((content.entry.recorded_at, false));
                 first.0 = first.0.min(content.entry.recorded_at);
@@ -333,5 +345,5 @@ fn beside(view: &View<'_>) -> Beside {
         }
     }
     beside.unreachable = unreachable.into_iter().collect::<Vec<(InstitutionId, Timestamp)>>();
-    beside
+    (beside, may_follow_until)
 }

@@ -91,7 +91,7 @@ impl Desk {
         let (mut candidates, mut next_change) = (Vec::new(), Timestamp::MAX);
         for plan in self.memory.plans() {
             let asked = self.memory.ask(&plan, t, |view| {
-                let board = board::board(view)?;
+                let board = self.board(view)?;
                 next_change = next_change.min(board.next_change);
                 let hours = Hours::of(view);
                 for raised in &board.raised {

@@ -12,7 +12,7 @@ use vigia_proto::compliance::{Delivery, DeliveryChannel, DeliveryFixed, Delivery
 
 use super::{
     Desk, SPACE,
-    board::{self, Raised},
+    board::Raised,
     decide::institution_of,
     texts::{self, Part},
 };
@@ -94,8 +94,9 @@ impl Desk {
         let mut standing = HashMap::new();
         for plan in self.memory.plans() {
             let asked = self.memory.ask(&plan, t, |view| {
-                let raised = board::board(view)?.raised.into_iter().filter(|raised| !self.is_silenced(raised));
-                standing.extend(raised.map(|raised| (raised.name.clone(), (plan.clone(), raised))));
+                let board = self.board(view)?;
+                let raised = board.raised.iter().filter(|raised| !self.is_silenced(raised));
+                standing.extend(raised.map(|raised| (raised.name.clone(), (plan.clone(), raised.clone()))));
                 Ok(())
             });
             asked.unwrap_or_default();

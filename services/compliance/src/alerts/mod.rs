@@ -31,6 +31,7 @@
 pub(crate) mod board;
 mod decide;
 mod fix;
+mod kept;
 mod mail;
 mod post;
 mod retry;
@@ -47,6 +48,7 @@ use vigia_proto::compliance::AlertRule;
 
 use crate::{memory::Memory, record::Record};
 
+pub(crate) use kept::Boards;
 pub(crate) use post::Post;
 pub use post::{AlertOptions, Webhook};
 
@@ -60,6 +62,7 @@ pub(crate) struct Desk {
     pub(crate) memory: Memory,
     pub(crate) record: Record,
     pub(crate) post: Arc<Post>,
+    pub(crate) boards: Boards,
 }
 
 /// How long one attempt to send may take.
@@ -73,6 +76,7 @@ impl Desk {
             memory,
             record,
             post: Arc::new(post),
+            boards: Boards::default(),
         })
     }
 

@@ -1,12 +1,18 @@
 //! Whom to tell is decided once.
 
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
 use vigia_proto::{
     compliance::{Acknowledgement, AlertAcknowledged, DeliveryState, Mute, ObligationMuted},
-    plans as p,
+    plans as p, reporting as r,
 };
 
 use super::world::{Place, Servers, World, deliveries, notices, nowhere, to};
-use crate::tests::journal::{at, report};
+use crate::{
+    alerts::board,
+    tests::journal::{Journals, at, report},
+};
 
 /// What a recipient is told of reports.
 async fn reports(desk: &crate::alerts::Desk, recipient: &str) -> Vec<String> {
@@ -226,4 +232,68 @@ async fn replicas_decide_and_send_once() {
     assert_eq!(one.decide(Some(&lease)).await.expect("asked").notices, 0);
     assert!(other.decide(taken.as_ref()).await.expect("decided").notices > 0);
     world.place.end().await;
+}
+
+/// A board is kept as long as it stays as it is: whoever asks at any instant, now or of the past, is answered as if it were
+/// computed then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_is_what_would_be_computed() {
+    let mut world = World::new(Place::directory(), "2026-03-20 00:00");
+    let desk = world.replica(&nowhere()).await;
+    let evidence = "evidence/0123";
+    let claims = r::Report {
+        evidence: vec![evidence.into()],
+        ..report(&[("I1", 60)])
+    };
+    let first = "y/obligations/2026-Q1";
+    type Deed<'d> = (&'d str, &'d dyn Fn(&mut Journals, Timestamp));
+    let deeds: [Deed<'_>; 6] = [
+        ("2026-04-02 10:13", &|journals, time| {
+            journals.submit(time, first, 1, claims.clone())
+        }),
+        ("2026-04-04 11:00", &|journals, time| {
+            journals.review(time, first, 1, r::Decision::Returned, "2026-04-20");
+        }),
+        ("2026-04-10 09:00", &|journals, time| {
+            journals.office(time, "msp", "Salud", "presidencia", &[("Archivo", "")])
+        }),
+        ("2026-04-18 09:00", &|journals, time| {
+            journals.alert_policy(
+                time,
+                p::AlertPolicy {
+                    overdue_days: vec![2],
+                    ..p::AlertPolicy::default()
+                },
+            );
+        }),
+        ("2026-04-22 10:00", &|journals, time| journals.store(time, evidence, "msp")),
+        ("2026-05-02 10:00", &|journals, time| journals.waive(time, "x/obligations/2026-Q1")),
+    ];
+    let mut deeds = deeds.iter().peekable();
+    let (mut asked, mut boards) = (0, Vec::new());
+    let mut now = at("2026-03-20 00:00");
+    while now < at("2026-05-20 00:00") {
+        if let Some((_, deed)) = deeds.next_if(|(time, _)| at(time) <= now) {
+            let before = world.journals.0.len();
+            deed(&mut world.journals, now);
+            world.read(&desk, before);
+        }
+        // Now, a while ago, and what was asked before.
+        for t in [now, now - SignedDuration::from_hours(100), now] {
+            let answer = desk.memory.ask("siempre", t, |view| {
+                let kept = desk.board(view)?;
+                let computed = board::board(view)?;
+                assert_eq!((kept.next_change > t, &kept.raised), (true, &computed.raised), "as of {t}");
+                let until = t + SignedDuration::from_hours(24 * 20);
+                assert_eq!(desk.upcoming(view, until)?.raised, board::upcoming(view, until).raised, "as of {t}");
+                Ok(kept)
+            });
+            boards.push(answer.expect("a plan"));
+            asked += 1;
+        }
+        now += SignedDuration::from_mins(311);
+    }
+    assert!(deeds.next().is_none(), "all was done");
+    boards.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    assert!(boards.len() * 5 < asked * 4, "some were kept: {} of {asked}", boards.len());
 }

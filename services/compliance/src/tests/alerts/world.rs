@@ -20,7 +20,7 @@ use vigia_proto::{
 };
 
 use crate::{
-    alerts::{AlertOptions, Desk, Post, Webhook},
+    alerts::{AlertOptions, Boards, Desk, Post, Webhook},
     entities::{delivery, notice},
     memory::Memory,
     record::Record,
@@ -126,6 +126,7 @@ impl World {
             memory,
             record,
             post: Arc::new(Post::open(options, PATIENCE).expect("a way to tell")),
+            boards: Boards::default(),
         };
         self.read(&desk, 0);
         desk
