@@ -28,7 +28,7 @@ prepare() {
   "${past[@]}" "$vigia" serve "${flags[@]}" --listen "$listen" &
   server=$!
   await
-  "${past[@]}" "$load" setup --server "$listen" --password "$password" --keys "$data/bench-keys"
+  "${past[@]}" "$load" setup --server "$listen" --password="$password" --keys "$data/bench-keys"
   stop
 }
 serve() {

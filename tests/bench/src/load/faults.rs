@@ -5,15 +5,20 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{BufRead, BufReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use tonic::transport::Channel;
 use vigia_proto::{
+    assignments::{ListInstitutionsRequest, institution_service_client::InstitutionServiceClient},
+    compliance::{GetScorecardRequest, compliance_service_client::ComplianceServiceClient},
     journal::ListEntriesRequest,
+    plans::{ListPlansRequest, plan_service_client::PlanServiceClient},
     reporting::{
-        GetReportRequest, SubmitReportResponse, report_service_client::ReportServiceClient,
+        GetReportRequest, ListObligationsRequest, ListOutagesRequest, SubmitReportResponse,
+        obligation_service_client::ObligationServiceClient, report_service_client::ReportServiceClient,
         reporting_journal_service_client::ReportingJournalServiceClient,
     },
 };
@@ -23,15 +28,79 @@ use crate::{
     submit::request,
 };
 
+/// Where the services are, and the institutions' keys.
+pub(crate) struct Places {
+    server: String,
+    identity: String,
+    keys: PathBuf,
+}
+
+impl Places {
+    /// Identity is another process only if it is named.
+    pub(crate) fn new(server: String, identity: Option<String>, keys: PathBuf) -> Self {
+        Self {
+            identity: identity.unwrap_or_else(|| server.clone()),
+            server,
+            keys,
+        }
+    }
+
+    async fn token(&self, client: usize) -> Result<String> {
+        token_of(&connect(&self.identity).await?, &self.keys, &format!("i{client}")).await
+    }
+
+    async fn connect(&self) -> Result<Channel> {
+        connect(&self.server).await
+    }
+}
+
+/// Asks a service something that it can answer only when it is ready.
+pub(crate) async fn ready(area: &str, places: &Places) -> Result<()> {
+    let (token, channel) = (places.token(0).await?, places.connect().await?);
+    match area {
+        "identity" => {}
+        "plans" => {
+            let request = with(&token, "", ListPlansRequest::default());
+            PlanServiceClient::new(channel).list_plans(request).await?;
+        }
+        "assignments" => {
+            let request = with(&token, "", ListInstitutionsRequest::default());
+            InstitutionServiceClient::new(channel).list_institutions(request).await?;
+        }
+        "reporting" => {
+            let request = ListObligationsRequest {
+                parent: "plans/carga".to_owned(),
+                page_size: 1,
+                ..ListObligationsRequest::default()
+            };
+            let answer = ObligationServiceClient::new(channel)
+                .list_obligations(with(&token, "", request))
+                .await?;
+            ensure!(!answer.into_inner().obligations.is_empty(), "it has not heard of the plan");
+        }
+        "compliance" => {
+            let request = GetScorecardRequest {
+                name: "plans/carga".to_owned(),
+                ..GetScorecardRequest::default()
+            };
+            ComplianceServiceClient::new(channel)
+                .get_scorecard(with(&token, "", request))
+                .await?;
+        }
+        _ => bail!("{area}?"),
+    }
+    Ok(())
+}
+
 /// Submits with so many clients until the server goes away, or for so long. Of each call it notes that it was sent, and
 /// then its position: `sent CLIENT NUMBER REQUEST_ID`, `done REQUEST_ID POSITION`.
-pub(crate) async fn write(server: &str, keys: &Path, clients: usize, first: usize, seconds: u64, notes: &Path) -> Result<()> {
+pub(crate) async fn write(places: &Places, clients: usize, first: usize, seconds: u64, notes: &Path) -> Result<()> {
     let (noted, mut lines) = tokio::sync::mpsc::unbounded_channel::<String>();
     let ends_at = Instant::now() + Duration::from_secs(seconds);
     let mut tasks = Vec::new();
     for client in 0..clients {
-        let channel = connect(server).await?;
-        let token = token_of(&channel, keys, &format!("i{client}")).await?;
+        let channel = places.connect().await?;
+        let token = places.token(client).await?;
         let noted = noted.clone();
         tasks.push(tokio::spawn(async move {
             let mut reports = ReportServiceClient::new(channel);
@@ -63,7 +132,7 @@ pub(crate) async fn write(server: &str, keys: &Path, clients: usize, first: usiz
 }
 
 /// Checks the notes of all writers against the server. Calls that were sent and not answered are sent again.
-pub(crate) async fn check(server: &str, keys: &Path, notes: &Path) -> Result<()> {
+pub(crate) async fn check(places: &Places, notes: &Path) -> Result<()> {
     let (mut sent, mut done) = (BTreeMap::new(), BTreeMap::new());
     for line in BufReader::new(File::open(notes)?).lines() {
         let line = line?;
@@ -77,11 +146,11 @@ pub(crate) async fn check(server: &str, keys: &Path, notes: &Path) -> Result<()>
             _ => bail!("{line}"),
         }
     }
-    let channel = connect(server).await?;
+    let channel = places.connect().await?;
     let clients: BTreeSet<usize> = sent.values().map(|(client, _)| *client).collect();
     let mut tokens = BTreeMap::new();
     for client in &clients {
-        tokens.insert(*client, token_of(&channel, keys, &format!("i{client}")).await?);
+        tokens.insert(*client, places.token(*client).await?);
     }
     let mut reports = ReportServiceClient::new(channel.clone());
     let mut answers: BTreeMap<String, SubmitReportResponse> = BTreeMap::new();

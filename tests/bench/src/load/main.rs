@@ -88,6 +88,9 @@ enum Command {
         /// Address of the server.
         #[arg(long)]
         server: String,
+        /// Address of identity, where that is another process.
+        #[arg(long)]
+        identity: Option<String>,
         /// Where the institutions' keys are.
         #[arg(long)]
         keys: PathBuf,
@@ -109,12 +112,29 @@ enum Command {
         /// Address of the server.
         #[arg(long)]
         server: String,
+        /// Address of identity, where that is another process.
+        #[arg(long)]
+        identity: Option<String>,
         /// Where the institutions' keys are.
         #[arg(long)]
         keys: PathBuf,
         /// What was noted.
         #[arg(long)]
         notes: PathBuf,
+    },
+    /// Asks a service something that it can answer only when it is ready.
+    Ready {
+        /// identity, plans, assignments, reporting, compliance.
+        area: String,
+        /// Address of the service.
+        #[arg(long)]
+        server: String,
+        /// Address of identity.
+        #[arg(long)]
+        identity: String,
+        /// Where the institutions' keys are.
+        #[arg(long)]
+        keys: PathBuf,
     },
 }
 
@@ -140,13 +160,28 @@ async fn main() -> Result<()> {
         } => scorecard::ask(&server, &plan, as_of_micros).await,
         Command::Write {
             server,
+            identity,
             keys,
             clients,
             first,
             seconds,
             notes,
-        } => faults::write(&server, &keys, clients, first, seconds, &notes).await,
-        Command::Check { server, keys, notes } => faults::check(&server, &keys, &notes).await,
+        } => {
+            let places = faults::Places::new(server, identity, keys);
+            faults::write(&places, clients, first, seconds, &notes).await
+        }
+        Command::Check {
+            server,
+            identity,
+            keys,
+            notes,
+        } => faults::check(&faults::Places::new(server, identity, keys), &notes).await,
+        Command::Ready {
+            area,
+            server,
+            identity,
+            keys,
+        } => faults::ready(&area, &faults::Places::new(server, Some(identity), keys)).await,
         Command::Submit {
             server,
             keys,
