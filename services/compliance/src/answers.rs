@@ -123,6 +123,7 @@ pub(crate) fn obligation_in_short(view: &View<'_>, found: &Obligation) -> Verdic
         timeliness: timeliness(found.timeliness).to_owned(),
         period: found.period.to_string(),
         due_time: Some(timestamp(found.due_at)),
+        answer_due_time: found.answer_due_at.map(timestamp),
         institutions: vec![format!("institutions/{}", found.institution)],
         institution_titles_es: vec![view.institution(&found.institution)],
         action: format!("plans/{plan}/actions/{}", found.action),
