@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use vigia_proto::reporting::{Classification, EvidenceLink, Report};
 
 use super::{
-    clean::{self, CLEANED_BYTES_MAX, Removed},
+    clean::{self, CLEANED_BYTES_MAX, Removed, Stays},
     fault::told,
     server::Server,
     upload::{Upload, upload},
@@ -128,6 +128,8 @@ struct Added {
     size_bytes: u64,
     media_type: String,
     removed: BTreeSet<Removed>,
+    /// What stays in it and is not seen at once, in words.
+    stays: Vec<String>,
     /// Bytes that were sent now; none where the server had them all before.
     sent_bytes: u64,
     /// The draft that names it.
@@ -211,6 +213,9 @@ fn tell(added: &Added) {
         let removed: Vec<&str> = added.removed.iter().map(|removed| removed.said()).collect();
         output::line(&format!("{file}: {}: {}", say("se quitó", "removed"), removed.join("; ")));
     }
+    for stays in &added.stays {
+        output::line(&format!("{file}: {}: {stays}", say("queda", "stays")));
+    }
     let state = if added.sent_bytes == 0 {
         say("ya estaba", "was there already")
     } else {
@@ -249,6 +254,7 @@ async fn add(server: &Server, path: &Path, plan: &str, institution: &str) -> Res
         size_bytes: ready.size,
         media_type: uploaded.evidence.media_type,
         removed: ready.removed,
+        stays: ready.stays.iter().map(Stays::said).collect(),
         sent_bytes: uploaded.sent_bytes,
         ..Added::default()
     })
@@ -261,6 +267,7 @@ struct Ready {
     digest: [u8; 32],
     size: u64,
     removed: BTreeSet<Removed>,
+    stays: BTreeSet<Stays>,
 }
 
 /// Cleans a file, and looks at the result as the server will: what it would refuse is not sent.
@@ -273,19 +280,21 @@ fn prepare(path: &Path) -> Result<Ready> {
     if size == 0 {
         bail!(say("está vacío", "it is empty").to_owned());
     }
-    let (mut cleaned, mut removed) = (None, BTreeSet::new());
+    let (mut cleaned, mut removed, mut stays) = (None, BTreeSet::new(), BTreeSet::new());
     if size <= CLEANED_BYTES_MAX {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let result = clean::clean(bytes);
         // What can't be cleaned may need no cleaning.
         match result {
-            Ok((bytes, taken)) if !taken.is_empty() => {
-                let mut kept = NamedTempFile::new()?;
-                kept.write_all(&bytes)?;
-                (cleaned, removed) = (Some(kept), taken);
+            Ok(clean) => {
+                if !clean.removed.is_empty() {
+                    let mut kept = NamedTempFile::new()?;
+                    kept.write_all(&clean.bytes)?;
+                    cleaned = Some(kept);
+                }
+                (removed, stays) = (clean.removed, clean.stays);
             }
-            Ok(_) => {}
             Err(why) => {
                 inspected(&mut file, size, Some(why.said()))?;
             }
@@ -303,6 +312,7 @@ fn prepare(path: &Path) -> Result<Ready> {
         digest,
         size,
         removed,
+        stays,
     })
 }
 
