@@ -123,6 +123,7 @@ pub(crate) fn obligation_in_short(view: &View<'_>, found: &Obligation) -> Verdic
         timeliness: timeliness(found.timeliness).to_owned(),
         period: found.period.to_string(),
         due_time: Some(timestamp(found.due_at)),
+        answer_due_time: found.answer_due_at.map(timestamp),
         institutions: vec![format!("institutions/{}", found.institution)],
         institution_titles_es: vec![view.institution(&found.institution)],
         action: format!("plans/{plan}/actions/{}", found.action),
@@ -142,7 +143,8 @@ fn with_remedies(verdict: Verdict, remedies: Vec<wire::Remedy>) -> Verdict {
     }
 }
 
-/// The institutions that lead an action on the day of t, or its last; where none does, those that once did.
+/// The institutions that lead an action on the day of t, or its last; where none does, those that once did. Who has contested
+/// does not, as in the indices: silence does not pay, what is contested does not count.
 fn leads(view: &View<'_>, action: &ActionId) -> Vec<InstitutionId> {
     let today = view.zone.to_datetime(view.t).date();
     let end = view.action(action).and_then(|action| action.end.parse().ok());
@@ -150,7 +152,7 @@ fn leads(view: &View<'_>, action: &ActionId) -> Vec<InstitutionId> {
     let standings: Vec<_> = view
         .frame()
         .standings_on(action, view.t)
-        .filter(|standing| standing.assignment.role == Role::Lead && !standing.is_withdrawn)
+        .filter(|standing| standing.assignment.role == Role::Lead && !standing.is_withdrawn && !standing.is_contested)
         .collect();
     let of = |in_force: bool| -> BTreeSet<_> {
         let held = standings.iter().filter(|standing| !in_force || standing.is_in_force_on(day));

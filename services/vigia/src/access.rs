@@ -8,13 +8,18 @@ use clap::Args;
 use crate::{
     cast::{Credentials, Principal},
     channels::Channels,
-    institution::key::{self, Profile},
+    institution::{
+        fault::told,
+        key::{self, Profile},
+    },
     lang::say,
-    output::Usage,
+    output::{self, Usage},
 };
 
 /// Where a server is looked for, unless somebody says where.
 const DEFAULT_SERVER: &str = "127.0.0.1:7300";
+/// The variable that names a person.
+const ACCOUNT: &str = "VIGIA_ACCOUNT";
 /// The variable that holds a person's password.
 const PASSWORD: &str = "VIGIA_PASSWORD";
 
@@ -66,7 +71,23 @@ impl Access {
         let profile = Profile::load()?;
         let server = self.address(profile.as_ref());
         let credentials = match &self.account {
-            Some(account) => self.person(account)?,
+            Some(account) => {
+                if let Some(kept) = &profile
+                    && env::var(ACCOUNT).is_ok_and(|set| set == *account)
+                {
+                    output::note(&told(
+                        format!(
+                            "se llama como {account}, que dice {ACCOUNT}, y no como {}, que guardó «vigia login»",
+                            kept.client
+                        ),
+                        format!(
+                            "calling as {account}, which {ACCOUNT} says, and not as {}, which \"vigia login\" kept",
+                            kept.client
+                        ),
+                    ));
+                }
+                self.person(account)?
+            }
             None => self.client(profile.as_ref())?,
         };
         let channels = Channels::connect_believing(&server, self.ca.as_deref()).await?;

@@ -10,6 +10,7 @@ use vigia_proto::compliance::Verdict;
 
 use crate::{
     access::Access,
+    commands,
     institution::write::{self, Looks, csv_text},
     lang::{lang, say},
     output::{self, Usage},
@@ -78,7 +79,7 @@ impl Row {
     fn of(materials: &Materials, late: &Late<'_>, owed: &Verdict) -> Self {
         let contact = materials.contact(late).cloned().unwrap_or_default();
         let action = materials.actions.get(late.action);
-        let due = owed.due_time.as_ref().and_then(instant);
+        let due = commands::due(owed);
         Self {
             institution: late.title.to_owned(),
             answers_now: late.successor.map(|successor| successor.name_es.clone()).unwrap_or_default(),
@@ -222,6 +223,28 @@ fn xlsx(rows: &[Row]) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compliance_tests::{Play, STORY};
+
+    /// The sheet gave the report's due day also where the report had come in time and only its answer had not.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_returned_report_is_late_since_its_answer_was_due() {
+        let validated = "do: validate, assignment: a1, period: 2026-Q3}";
+        let returned = "do: return, assignment: a1, period: 2026-Q3, answer_by: 2026-10-20, observation: Falta el desglose}";
+        assert!(STORY.contains(validated));
+        let mut play = Play::of(&STORY.replace(validated, returned)).await;
+        play.until("2026-10-25 10:00").await;
+        let auditor = play.stage.cast.of("auditor").expect("an auditor");
+        let materials = Materials::gather(&auditor, "demo", Some("2026-10-25T09:00"), None).await;
+        let materials = materials.expect("gathered");
+        let late = late(&materials);
+        let on_it = late.iter().find(|late| late.institution == "institutions/msp").expect("late");
+        assert_eq!(on_it.since, "2026-10-21T00:00-05:00".parse().ok());
+        let row = Row::of(&materials, on_it, on_it.owed[0]);
+        assert_eq!((row.late_since.as_str(), row.days_late), ("2026-10-21 00:00", 4));
+        // Whoever has never reported stays late since the calendar's day.
+        let silent = late.iter().find(|late| late.institution == "institutions/mdg").expect("late");
+        assert_eq!(silent.since, "2026-04-16T00:00-05:00".parse().ok());
+    }
 
     #[test]
     fn cells_stay_text() -> Result<()> {

@@ -320,6 +320,12 @@ pub fn shortened(text: &str, most: usize) -> String {
     }
 }
 
+/// The instant before which what an obligation owes must be received: of a returned report, its answer. Whatever is missing
+/// is late since then.
+pub fn due(verdict: &Verdict) -> Option<Timestamp> {
+    verdict.answer_due_time.as_ref().or(verdict.due_time.as_ref()).and_then(instant)
+}
+
 /// A verdict with all its reasons.
 pub fn tell_verdict(verdict: &Verdict, zone: &TimeZone) {
     let state = if verdict.obligation_state.is_empty() {
@@ -342,6 +348,10 @@ pub fn tell_verdict(verdict: &Verdict, zone: &TimeZone) {
     }
     if let Some(due) = verdict.due_time.as_ref().and_then(instant) {
         output::line(&format!("  {}: {}", say("vence antes de", "due before"), zone.to_datetime(due)));
+    }
+    if let Some(due) = verdict.answer_due_time.as_ref().and_then(instant) {
+        let name = say("la respuesta vence antes de", "answer due before");
+        output::line(&format!("  {name}: {}", zone.to_datetime(due)));
     }
     for step in &verdict.explanation {
         let text = if lang() == Lang::Es { &step.text_es } else { &step.text_en };

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use comfy_table::Cell;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
-use vigia_platform::{instant, name::id_of_code, timestamp};
+use vigia_platform::{name::id_of_code, timestamp};
 use vigia_proto::{
     assignments::{ListInstitutionsRequest, institution_service_client::InstitutionServiceClient},
     compliance::{
@@ -23,7 +23,7 @@ use vigia_proto::{
 use crate::{
     cast::Principal,
     cluster,
-    commands::{shortened, tell_scorecards, tell_verdict},
+    commands::{due, shortened, tell_scorecards, tell_verdict},
     demo_story::Work,
     lang::say,
     output,
@@ -74,7 +74,7 @@ pub async fn show(auditor: &Principal, works: &[Work], as_of: Timestamp, zone: &
         boards.push((plan.clone(), axes(work, &plan, cards)));
         overdue.extend(verdicts(&mut compliance, &plan, true, "timeliness = \"MISSING\"", as_of).await?);
     }
-    overdue.sort_by_key(|verdict| (verdict.due_time.as_ref().and_then(instant), verdict.name.clone()));
+    overdue.sort_by_key(|verdict| (due(verdict), verdict.name.clone()));
     let mut worst = worst(institutions.into_values().collect());
     let names = names(auditor).await?;
     for institution in &mut worst {
@@ -319,11 +319,7 @@ fn tell_overdue(overdue: &[Verdict], zone: &TimeZone) {
         say("estado", "state"),
     ];
     let rows = overdue.iter().take(OVERDUE_SHOWN).map(|verdict| {
-        let due = verdict
-            .due_time
-            .as_ref()
-            .and_then(instant)
-            .map(|due| zone.to_datetime(due).to_string());
+        let due = due(verdict).map(|due| zone.to_datetime(due).to_string());
         let who = verdict.institutions.join(", ").replace("institutions/", "");
         [due.unwrap_or_default(), who, verdict.name.clone(), verdict.obligation_state.clone()]
             .map(Cell::new)

@@ -34,6 +34,11 @@ pub fn line(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
+/// Writes a line to standard error: what a person should know beside the answer.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "vigia: {text}");
+}
+
 /// Says that what was told comes from a scratch server, where it does.
 pub fn simulated(is_simulated: bool) {
     if is_simulated {

@@ -2,9 +2,13 @@
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+use vigia_platform::clock::machine_now;
 use vigia_proto::error::Refusal;
 
-use crate::lang::{Lang, lang, say};
+use crate::{
+    institution::fault::told as in_words,
+    lang::{Lang, lang, say},
+};
 
 /// What a server has refused, in the reader's language.
 #[derive(Clone, Debug)]
@@ -15,7 +19,13 @@ pub struct Refused {
     pub text: String,
     /// Faults of fields: path and sentence.
     pub fields: Vec<(String, String)>,
+    /// Where the server does not believe who calls, and this machine's clock is off: by how many seconds it is ahead of the
+    /// server's (behind: negative).
+    pub ahead_seconds: Option<i64>,
 }
+
+/// Seconds by which a clock may differ: a signature by a clock that is further off is not believed.
+const AHEAD_SECONDS_MAX: i64 = 30;
 
 impl Refused {
     /// Reads a status.
@@ -38,6 +48,7 @@ impl Refused {
             reason,
             text,
             fields: fields.collect(),
+            ahead_seconds: ahead(status),
         }
     }
 
@@ -51,8 +62,34 @@ impl Refused {
             fields: fields
                 .map(|field| (field.field, say(&field.text_es, &field.text_en).to_owned()))
                 .collect(),
+            ahead_seconds: None,
         }
     }
+
+    /// What is wrong with this machine's clock, if that may be why the server does not believe who calls.
+    pub fn clock(&self) -> Option<String> {
+        let ahead = self.ahead_seconds?;
+        let (es, en) = if ahead > 0 {
+            ("adelantado", "ahead of")
+        } else {
+            ("atrasado", "behind")
+        };
+        let off = ahead.abs();
+        Some(in_words(
+            format!(
+                "el reloj de esta máquina está {off} s {es} respecto del servidor, y no se cree una firma de otra hora: ponga el reloj en hora"
+            ),
+            format!("this machine's clock is {off} s {en} the server's, and a signature of another time is not believed: set the clock"),
+        ))
+    }
+}
+
+/// By how many seconds this machine's clock is ahead of that of a server which does not believe who calls.
+fn ahead(status: &Status) -> Option<i64> {
+    let date = status.metadata().get("date").filter(|_| status.code() == Code::Unauthenticated)?;
+    let there = jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok()?.timestamp();
+    let ahead = machine_now().as_second() - there.as_second();
+    (ahead.abs() > AHEAD_SECONDS_MAX).then_some(ahead)
 }
 
 impl std::fmt::Display for Refused {
@@ -87,5 +124,6 @@ pub fn told(status: Status) -> anyhow::Error {
         Code::Unavailable => unreachable(),
         _ => return refused.into(),
     };
+    let remedy = refused.clock().unwrap_or_else(|| remedy.to_owned());
     anyhow::Error::from(refused).context(remedy)
 }

@@ -20,7 +20,7 @@ use crate::{
     access::Access,
     ask,
     cast::Principal,
-    commands::{plan_name, shortened},
+    commands::{due, plan_name, shortened},
     lang::{lang, say},
     output,
     refused::{Refused, told},
@@ -267,7 +267,6 @@ impl Board {
         page.push(format!("{}: {}", say("EN MORA AHORA", "LATE NOW"), self.late.len()));
         let left = height.saturating_sub(page.len() + 4).max(3);
         let room = left - (left / 3).min(self.changes.len());
-        let due = |verdict: &Verdict| verdict.due_time.as_ref().and_then(instant);
         let mut late: Vec<_> = self.late.values().collect();
         late.sort_by_key(|verdict| (due(verdict), &verdict.name));
         let shown = if late.len() > room { room.saturating_sub(1) } else { room };

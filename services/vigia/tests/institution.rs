@@ -344,6 +344,34 @@ async fn evidence_is_cleaned_uploaded_and_named_by_the_report() {
     let removed = again[1]["removed"].as_array().unwrap();
     assert!(removed.contains(&"comments".into()), "{again}");
 
+    // Named again without options, it stays as protected as it was; what becomes less so is said.
+    let protect = ["evidence", "add", "--obligation", &owed, "picture.jpg"];
+    let told = office.run("msp", &[&protect[..], &["--classification", "reserved"]].concat());
+    assert!(!told.out.contains("ATENCIÓN"), "{told:?}");
+    let told = office.run("msp", &[&protect[..], &["-o", "json"]].concat()).json();
+    assert_eq!(
+        (&told[0]["classification"], &told[0]["less_protected_than"]),
+        (&"reserved".into(), &serde_json::Value::Null)
+    );
+    let told = office.run("msp", &[&protect[..], &["--classification", "institutional"]].concat());
+    assert!(
+        told.out.contains("picture.jpg: ATENCIÓN: era reservada y queda institucional"),
+        "{told:?}"
+    );
+    let told = office.run(
+        "msp",
+        &[
+            "evidence",
+            "add",
+            "--obligation",
+            &owed,
+            "acta.docx",
+            "--classification",
+            "reserved",
+        ],
+    );
+    assert_eq!(told.code, 0, "{told:?}");
+
     // The workbook has no cells for it; the report names it all the same, and each piece once.
     assert_eq!(office.run("msp", &["template", "t1.xlsx"]).code, 0);
     fill(&office.path("t1.xlsx"), &[(Sheet::Indicators, "H2", "90")]);
@@ -361,6 +389,11 @@ async fn evidence_is_cleaned_uploaded_and_named_by_the_report() {
         named,
         [(&again[0]["evidence"], "picture.jpg"), (&again[1]["evidence"], "acta.docx")]
     );
+    let as_said = |link: &serde_json::Value| {
+        [&link["classification"], &link["title"], &link["shows"]].map(|said| said.as_str().unwrap_or("").to_owned())
+    };
+    assert_eq!(as_said(&links[0]), ["CLASSIFICATION_INSTITUTIONAL", "Taller en Manta", "I1"]);
+    assert_eq!(as_said(&links[1]), ["CLASSIFICATION_RESERVED", "Taller en Manta", "I1"]);
     let same = office.run("msp", &["submit", "t1.xlsx", "-o", "json"]).json();
     assert_eq!((&same["received"], &same["already_received"]), (&0.into(), &1.into()));
 

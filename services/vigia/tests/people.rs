@@ -118,6 +118,46 @@ async fn from_an_empty_directory_to_a_verdict() {
         "a2",
     ]);
     let (first, second) = (format!("{PLAN}/assignments/a1"), format!("{PLAN}/assignments/a2"));
+    // Nothing is owed yet, and it is said what waits for an answer, and how it is given.
+    let accepts = [
+        format!("vigia assignment accept {first}\n"),
+        format!("vigia assignment accept {second}\n"),
+    ];
+    for asked in [
+        &["obligations"][..],
+        &["obligations", "--plan", "ejemplo"],
+        &["status", "--plan", "ejemplo"],
+        &["template", "nada.xlsx"],
+        &["template", "nada.xlsx", "--plan", "ejemplo"],
+    ] {
+        let none = office.run("msp", asked);
+        let said = format!("{}{}", none.out, none.err);
+        assert!(accepts.iter().all(|line| said.contains(line)), "{asked:?}: {none:?}");
+    }
+    let short = office.run("msp", &["assignment", "accept", "a1"]);
+    assert_eq!((short.code, short.err.contains("plans/vcm/assignments/a1")), (2, true), "{short:?}");
+    let list = office.run("msp", &["assignment", "list", "ejemplo"]);
+    assert_eq!(list.out.matches("propuesta, sin respuesta").count(), 2, "{list:?}");
+    let none = by_una(&["assignment", "list", "ejemplo", "--institution", "mdg"]);
+    assert_eq!(none, "No hay ninguna asignación.\n");
+    let all = by_una(&["assignment", "list", "-", "--institution", "msp", "-o", "json"]);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&all).unwrap().as_array().unwrap().len(),
+        2
+    );
+    // A clock that is off is named, not the key.
+    for seconds in [-600, 600] {
+        for asked in [&["obligations"][..], &["login"]] {
+            let off = office.run_ahead("msp", seconds, asked);
+            assert!(off.code == 1 && off.err.contains("el reloj de esta máquina está"), "{off:?}");
+        }
+    }
+    // Who calls is said where the environment names a person, and another login was kept.
+    let both = office.run_with_account("una", &una, &["assignment", "list", "ejemplo"]);
+    assert!(
+        both.code == 0 && both.err.contains("se llama como una") && both.err.contains("clients/msp"),
+        "{both:?}"
+    );
     assert_eq!(office.run("msp", &["assignment", "accept", &first]).code, 0);
     let contested = office.run("msp", &["assignment", "contest", &second, "--reason", "No es competencia nuestra"]);
     assert_eq!(contested.code, 0, "{contested:?}");

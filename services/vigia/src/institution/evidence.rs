@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use vigia_proto::reporting::{Classification, EvidenceLink, Report};
 
 use super::{
-    clean::{self, CLEANED_BYTES_MAX, Removed},
+    clean::{self, CLEANED_BYTES_MAX, Removed, Stays},
     fault::told,
     server::Server,
     upload::{Upload, upload},
@@ -49,15 +49,8 @@ pub struct Args {
     /// Obligación en cuyo borrador se nombran; «vigia submit» las incluye / obligation whose draft names them.
     #[arg(long)]
     pub obligation: Option<String>,
-    /// Quién puede leerlas por el reporte / who may read them through the report.
-    #[arg(long, value_enum, default_value_t = Class::Institutional)]
-    pub classification: Class,
-    /// Qué muestran, en pocas palabras / what they show, in a few words.
-    #[arg(long, default_value = "")]
-    pub title: String,
-    /// Código del indicador o hito que muestran / code of the indicator or milestone that they show.
-    #[arg(long, default_value = "")]
-    pub shows: String,
+    #[command(flatten)]
+    pub said: Said,
     /// Plan; el de la obligación o el único, si no se dice / plan; the obligation's or the only one.
     #[arg(long)]
     pub plan: Option<String>,
@@ -68,8 +61,25 @@ pub struct Args {
     pub access: Access,
 }
 
-/// Who may read evidence through a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// What the draft is to say of evidence. What is not said stays as the draft has it.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Said {
+    /// Quién puede leerlas por el reporte; lo que diga el borrador, o institutional / who may read them through the report; as
+    /// the draft has it, or institutional.
+    #[arg(long, value_enum)]
+    pub classification: Option<Class>,
+    /// Qué muestran, en pocas palabras; lo que diga el borrador / what they show, in a few words; as the draft has it.
+    #[arg(long)]
+    pub title: Option<String>,
+    /// Código del indicador o hito que muestran; lo que diga el borrador / code of the indicator or milestone that they show; as
+    /// the draft has it.
+    #[arg(long)]
+    pub shows: Option<String>,
+}
+
+/// Who may read evidence through a link, the least protected first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Pública / public.
     Public,
@@ -77,6 +87,26 @@ pub enum Class {
     Institutional,
     /// Reservada / reserved.
     Reserved,
+}
+
+impl Class {
+    /// As a link has it; one that does not say is institutional.
+    fn of(classification: Classification) -> Self {
+        match classification {
+            Classification::Public => Self::Public,
+            Classification::Reserved => Self::Reserved,
+            Classification::Unspecified | Classification::Institutional => Self::Institutional,
+        }
+    }
+
+    /// In words, in the reader's language.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Public => say("pública", "public"),
+            Self::Institutional => say("institucional", "institutional"),
+            Self::Reserved => say("reservada", "reserved"),
+        }
+    }
 }
 
 impl From<Class> for Classification {
@@ -98,10 +128,16 @@ struct Added {
     size_bytes: u64,
     media_type: String,
     removed: BTreeSet<Removed>,
+    /// What stays in it and is not seen at once, in words.
+    stays: Vec<String>,
     /// Bytes that were sent now; none where the server had them all before.
     sent_bytes: u64,
     /// The draft that names it.
     draft: Option<String>,
+    /// Who may read it through the draft.
+    classification: Option<Class>,
+    /// Its classification before, where that protected it more.
+    less_protected_than: Option<Class>,
     /// Why it was not uploaded.
     error: Option<String>,
 }
@@ -142,16 +178,19 @@ pub async fn run(command: &Evidence, json: bool) -> Result<bool> {
     if let Some(obligation) = &args.obligation {
         let links = all.iter().filter(|added| added.error.is_none()).map(|added| EvidenceLink {
             evidence: added.evidence.clone(),
-            classification: Classification::from(args.classification).into(),
-            title: args.title.clone(),
             file_name: added.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            shows: args.shows.clone(),
+            ..EvidenceLink::default()
         });
         let links: Vec<_> = links.collect();
         if !links.is_empty() {
-            let draft = link(&server, obligation, &links).await?;
-            for added in all.iter_mut().filter(|added| added.error.is_none()) {
+            let (draft, classes) = link(&server, obligation, &links, &args.said).await?;
+            for (added, class) in all.iter_mut().filter(|added| added.error.is_none()).zip(classes) {
                 added.draft = Some(draft.clone());
+                added.classification = Some(class.now);
+                added.less_protected_than = class.before.filter(|before| *before > class.now);
+                if !json {
+                    tell_class(added);
+                }
             }
             if !json {
                 output::line(&format!("{}: {draft}", say("nombradas en el borrador", "named in the draft")));
@@ -174,12 +213,27 @@ fn tell(added: &Added) {
         let removed: Vec<&str> = added.removed.iter().map(|removed| removed.said()).collect();
         output::line(&format!("{file}: {}: {}", say("se quitó", "removed"), removed.join("; ")));
     }
+    for stays in &added.stays {
+        output::line(&format!("{file}: {}: {stays}", say("queda", "stays")));
+    }
     let state = if added.sent_bytes == 0 {
         say("ya estaba", "was there already")
     } else {
         say("guardado", "stored")
     };
     output::line(&format!("{file}: {state}: {} · {} bytes", added.evidence, added.size_bytes));
+}
+
+/// Says where more people may read evidence than before.
+fn tell_class(added: &Added) {
+    let (Some(now), Some(before)) = (added.classification, added.less_protected_than) else {
+        return;
+    };
+    let (file, now, before) = (added.file.display(), now.word(), before.word());
+    output::line(&told(
+        format!("{file}: ATENCIÓN: era {before} y queda {now}: más personas pueden leerla"),
+        format!("{file}: NOTE: it was {before} and is now {now}: more people may read it"),
+    ));
 }
 
 /// Cleans a file and uploads it.
@@ -200,6 +254,7 @@ async fn add(server: &Server, path: &Path, plan: &str, institution: &str) -> Res
         size_bytes: ready.size,
         media_type: uploaded.evidence.media_type,
         removed: ready.removed,
+        stays: ready.stays.iter().map(Stays::said).collect(),
         sent_bytes: uploaded.sent_bytes,
         ..Added::default()
     })
@@ -212,6 +267,7 @@ struct Ready {
     digest: [u8; 32],
     size: u64,
     removed: BTreeSet<Removed>,
+    stays: BTreeSet<Stays>,
 }
 
 /// Cleans a file, and looks at the result as the server will: what it would refuse is not sent.
@@ -224,19 +280,21 @@ fn prepare(path: &Path) -> Result<Ready> {
     if size == 0 {
         bail!(say("está vacío", "it is empty").to_owned());
     }
-    let (mut cleaned, mut removed) = (None, BTreeSet::new());
+    let (mut cleaned, mut removed, mut stays) = (None, BTreeSet::new(), BTreeSet::new());
     if size <= CLEANED_BYTES_MAX {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let result = clean::clean(bytes);
         // What can't be cleaned may need no cleaning.
         match result {
-            Ok((bytes, taken)) if !taken.is_empty() => {
-                let mut kept = NamedTempFile::new()?;
-                kept.write_all(&bytes)?;
-                (cleaned, removed) = (Some(kept), taken);
+            Ok(clean) => {
+                if !clean.removed.is_empty() {
+                    let mut kept = NamedTempFile::new()?;
+                    kept.write_all(&clean.bytes)?;
+                    cleaned = Some(kept);
+                }
+                (removed, stays) = (clean.removed, clean.stays);
             }
-            Ok(_) => {}
             Err(why) => {
                 inspected(&mut file, size, Some(why.said()))?;
             }
@@ -254,6 +312,7 @@ fn prepare(path: &Path) -> Result<Ready> {
         digest,
         size,
         removed,
+        stays,
     })
 }
 
@@ -301,14 +360,14 @@ fn digest(file: &mut File) -> Result<[u8; 32]> {
     }
 }
 
-/// Names evidence in the draft of an obligation's report, which is begun where there is none; gives the draft's name. What
-/// another program changes meanwhile is kept.
-async fn link(server: &Server, obligation: &str, links: &[EvidenceLink]) -> Result<String> {
+/// Names evidence in the draft of an obligation's report, which is begun where there is none; gives the draft's name and
+/// who may read each. What another program changes meanwhile is kept.
+async fn link(server: &Server, obligation: &str, links: &[EvidenceLink], said: &Said) -> Result<(String, Vec<Classed>)> {
     // As often as somebody else may write the same draft at the same time.
     for _ in 0..5 {
         let before = server.draft(obligation).await?;
         let mut draft = before.clone().unwrap_or_default();
-        join(&mut draft, links);
+        let classes = join(&mut draft, links, said);
         if draft.evidence_links.len() + draft.evidence.len() > LINKS_MAX {
             bail!(told(
                 format!("un reporte nombra hasta {LINKS_MAX} medios de verificación"),
@@ -316,7 +375,7 @@ async fn link(server: &Server, obligation: &str, links: &[EvidenceLink]) -> Resu
             ));
         }
         match server.keep_draft(obligation, &draft, before.is_some()).await? {
-            Ok(draft) => return Ok(draft.name),
+            Ok(draft) => return Ok((draft.name, classes)),
             Err(Refused { reason, .. }) if matches!(reason.as_str(), "ETAG_MISMATCH" | "ALREADY_EXISTS") => {}
             Err(refused) => return Err(refused).with_context(|| obligation.to_owned()),
         }
@@ -330,12 +389,37 @@ async fn link(server: &Server, obligation: &str, links: &[EvidenceLink]) -> Resu
     )
 }
 
-/// Adds links to a report; one of the same evidence is replaced.
-pub fn join(report: &mut Report, links: &[EvidenceLink]) {
-    let is_new = |name: &String| links.iter().all(|link| link.evidence != *name);
-    report.evidence.retain(is_new);
-    report.evidence_links.retain(|link| is_new(&link.evidence));
-    report.evidence_links.extend(links.iter().cloned());
+/// Who may read evidence through a draft, and who might before it was named anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Classed {
+    now: Class,
+    /// None where the draft did not name it.
+    before: Option<Class>,
+}
+
+/// Names evidence in a report, each piece once. What is not said of it stays as the report has it: whoever only adds a file
+/// again makes nothing readable that was reserved.
+fn join(report: &mut Report, links: &[EvidenceLink], said: &Said) -> Vec<Classed> {
+    let mut classes = Vec::new();
+    for link in links {
+        let is_it = |kept: &EvidenceLink| kept.evidence == link.evidence;
+        let mut kept = report.evidence_links.extract_if(.., |kept| is_it(kept)).next();
+        if let Some(place) = report.evidence.iter().position(|name| *name == link.evidence) {
+            report.evidence.remove(place);
+            kept = kept.or_else(|| Some(EvidenceLink::default()));
+        }
+        let before = kept.as_ref().map(|kept| Class::of(kept.classification()));
+        let now = said.classification.or(before).unwrap_or(Class::Institutional);
+        let kept = kept.unwrap_or_default();
+        report.evidence_links.push(EvidenceLink {
+            classification: Classification::from(now).into(),
+            title: said.title.clone().unwrap_or(kept.title),
+            shows: said.shows.clone().unwrap_or(kept.shows),
+            ..link.clone()
+        });
+        classes.push(Classed { now, before });
+    }
+    classes
 }
 
 #[cfg(test)]
@@ -346,6 +430,7 @@ mod tests {
         EvidenceLink {
             evidence: evidence.to_owned(),
             title: title.to_owned(),
+            classification: Classification::Institutional.into(),
             ..EvidenceLink::default()
         }
     }
@@ -357,8 +442,50 @@ mod tests {
             evidence_links: vec![link("evidence/c", "antes")],
             ..Report::default()
         };
-        join(&mut report, &[link("evidence/b", "ahora"), link("evidence/c", "ahora")]);
+        let said = Said {
+            title: Some("ahora".to_owned()),
+            ..Said::default()
+        };
+        let again = [link("evidence/b", ""), link("evidence/c", ""), link("evidence/c", "")];
+        join(&mut report, &again, &said);
         assert_eq!(report.evidence, ["evidence/a"]);
         assert_eq!(report.evidence_links, [link("evidence/b", "ahora"), link("evidence/c", "ahora")]);
+    }
+
+    /// Adding a file again made evidence of reserved institutional, and forgot its title and what it shows.
+    #[test]
+    fn what_is_not_said_stays_as_the_draft_has_it() {
+        let reserved = EvidenceLink {
+            classification: Classification::Reserved.into(),
+            shows: "I1".to_owned(),
+            ..link("evidence/a", "Acta")
+        };
+        let mut report = Report {
+            evidence_links: vec![reserved.clone()],
+            ..Report::default()
+        };
+        let file = [EvidenceLink {
+            evidence: "evidence/a".to_owned(),
+            ..EvidenceLink::default()
+        }];
+        let classes = |now, before| vec![Classed { now, before: Some(before) }];
+        assert_eq!(
+            join(&mut report, &file, &Said::default()),
+            classes(Class::Reserved, Class::Reserved)
+        );
+        assert_eq!(report.evidence_links, std::slice::from_ref(&reserved));
+        // What is said holds, an empty text too.
+        let said = Said {
+            classification: Some(Class::Public),
+            title: Some(String::new()),
+            shows: None,
+        };
+        assert_eq!(join(&mut report, &file, &said), classes(Class::Public, Class::Reserved));
+        let open = EvidenceLink {
+            classification: Classification::Public.into(),
+            title: String::new(),
+            ..reserved
+        };
+        assert_eq!(report.evidence_links, [open]);
     }
 }

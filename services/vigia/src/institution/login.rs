@@ -70,7 +70,7 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
         Err(cause)
             if cause
                 .downcast_ref::<Refused>()
-                .is_some_and(|refused| refused.reason == "CREDENTIALS_WRONG") =>
+                .is_some_and(|refused| refused.reason == "CREDENTIALS_WRONG" && refused.ahead_seconds.is_none()) =>
         {
             None
         }

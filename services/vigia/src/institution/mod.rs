@@ -24,7 +24,7 @@ mod obligations;
 mod outcome;
 mod read;
 mod receipt;
-mod server;
+pub mod server;
 mod status;
 mod submit;
 mod template;

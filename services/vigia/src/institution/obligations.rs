@@ -52,7 +52,8 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
     let zone = TimeZone::get(&server.plan(&plan).await?.time_zone)?;
     let actions = server.actions(&plan).await?;
     if owed.is_empty() {
-        output::line(say("No se debe ningún reporte ahora.", "No report is owed now."));
+        let none = say("No se debe ningún reporte ahora.", "No report is owed now.");
+        output::line(&format!("{none}{}", server.unanswered(&plan).await));
         output::simulated(server.is_simulated());
         return Ok(());
     }

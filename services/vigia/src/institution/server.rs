@@ -33,6 +33,8 @@ use crate::{
 
 /// Rows of a page: the most that a server gives.
 const PAGE: i32 = 1_000;
+/// Assignments without an answer that are named; beside them stands how many there are.
+const UNANSWERED_SHOWN: usize = 10;
 /// How often a call is tried that met a server which is overloaded, starting or gone: with the waits below, half a minute.
 pub const ATTEMPTS_MAX: u32 = 7;
 /// Bytes of an answer to a batch at most.
@@ -165,21 +167,46 @@ impl Server {
         .await
     }
 
-    /// The assignments of a plan that we may see, by name.
-    pub async fn assignments(&self, plan: &str) -> Result<BTreeMap<String, Assignment>> {
+    /// The assignments that we may see, by name. `parent` is a plan or `plans/-`.
+    pub async fn assignments(&self, parent: &str, filter: &str) -> Result<BTreeMap<String, Assignment>> {
         let client = AssignmentServiceClient::new(self.principal.clone());
         let assignments = all(async |page_token| {
             let request = ListAssignmentsRequest {
-                parent: plan.to_owned(),
+                parent: parent.to_owned(),
                 page_size: PAGE,
                 page_token,
-                filter: String::new(),
+                filter: filter.to_owned(),
             };
             let answer = client.clone().list_assignments(request).await?.into_inner();
             Ok((answer.assignments, answer.next_page_token))
         });
         let assignments = assignments.await?.into_iter();
         Ok(assignments.map(|assignment| (assignment.name.clone(), assignment)).collect())
+    }
+
+    /// Where nothing is owed, perhaps why: the assignments that were proposed and wait for an answer, each with the command
+    /// that accepts it; empty where none does. `parent` is a plan or `plans/-`.
+    pub async fn unanswered(&self, parent: &str) -> String {
+        // Whoever may not read assignments is told what it asked for all the same.
+        let waiting = self.assignments(parent, "state = \"PROPOSED\"").await.unwrap_or_default();
+        if waiting.is_empty() {
+            return String::new();
+        }
+        let count = waiting.len();
+        let mut text = told(
+            format!("\nAsignaciones propuestas que esperan respuesta: {count}. Hasta aceptarlas no se debe nada por ellas:"),
+            format!("\nAssignments proposed that wait for an answer: {count}. Until they are accepted nothing is owed for them:"),
+        );
+        for name in waiting.keys().take(UNANSWERED_SHOWN) {
+            text.push_str(&format!("\n  vigia assignment accept {name}"));
+        }
+        if let Some(more) = count.checked_sub(UNANSWERED_SHOWN).filter(|more| *more > 0) {
+            text.push_str(&told(
+                format!("\n  … y {more} más: vigia assignment list PLAN"),
+                format!("\n  … and {more} more: vigia assignment list PLAN"),
+            ));
+        }
+        text
     }
 
     /// The obligations that we may see, by due instant. `parent` is a plan, an assignment or `plans/-`.
@@ -329,7 +356,10 @@ impl Server {
         plans.dedup();
         match plans.as_slice() {
             [only] => Ok((*only).to_owned()),
-            [] => anyhow::bail!(say("no se debe ningún reporte en ningún plan", "no report is owed in any plan").to_owned()),
+            [] => {
+                let none = say("no se debe ningún reporte en ningún plan", "no report is owed in any plan");
+                anyhow::bail!(format!("{none}{}", self.unanswered("plans/-").await))
+            }
             several => Err(crate::output::Usage::of(told(
                 format!("se debe en varios planes; diga cuál con --plan: {}", several.join(", ")),
                 format!("reports are owed in several plans; say which with --plan: {}", several.join(", ")),

@@ -90,6 +90,9 @@ pub async fn run(args: &Args, json: bool) -> Result<bool> {
     }
     let now = server.now(&plan).await;
     tell(&plan, &owed, &periods, &zone, now);
+    if owed.is_empty() {
+        output::line(server.unanswered(&plan).await.trim_start());
+    }
     for returned in &returned {
         output::line(&format!(
             "{} {} · {} {}",

@@ -74,16 +74,15 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
             && named.as_ref().is_none_or(|named| owed.institution == *named)
     });
     if owed.is_empty() {
-        bail!(
-            say(
-                "no hay nada que reportar ahora; «vigia obligations --all» muestra todo lo que se debe",
-                "there is nothing to report now; \"vigia obligations --all\" shows all that is owed"
-            )
-            .to_owned()
+        let none = say(
+            "no hay nada que reportar ahora; «vigia obligations --all» muestra todo lo que se debe",
+            "there is nothing to report now; \"vigia obligations --all\" shows all that is owed",
         );
+        bail!(format!("{none}{}", server.unanswered(&plan).await));
     }
     let zone = TimeZone::get(&server.plan(&plan).await?.time_zone)?;
-    let (actions, indicators, assignments) = tokio::try_join!(server.actions(&plan), server.indicators(&plan), server.assignments(&plan))?;
+    let (actions, indicators, assignments) =
+        tokio::try_join!(server.actions(&plan), server.indicators(&plan), server.assignments(&plan, ""))?;
     let parts = Parts {
         actions,
         indicators,

@@ -1,17 +1,22 @@
 //! `vigia assignment`: who answers for which action.
 
+mod list;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
-use vigia_platform::{name::id_of_code, new_id};
+use vigia_platform::{
+    name::{id_of_code, split},
+    new_id,
+};
 use vigia_proto::assignments::{
     AcceptAssignmentRequest, Assignment, AssignmentRole, ContestAssignmentRequest, ImportAssignmentsRequest, ProposeAssignmentRequest,
     assignment_service_client::AssignmentServiceClient,
 };
 
 use super::desk::{self, named, settle};
-use crate::{access::Access, commands::plan_name, lang::say, refused::told};
+use crate::{access::Access, commands::plan_name, institution::fault::told as in_words, lang::say, output::Usage, refused::told};
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -24,6 +29,12 @@ pub enum Command {
     /// Pide a una institución que responda por una acción / ask an institution to answer for an action.
     #[command(after_help = "Ejemplo / example:\n  vigia assignment propose p1-1 msp --plan vcm --from 2026-01-01 --id a1 --account ana")]
     Propose(Propose),
+    /// Las de un plan, y cómo está cada una; una institución ve las suyas / those of a plan, and how each stands; an institution
+    /// sees its own.
+    #[command(
+        after_help = "Ejemplos / examples:\n  vigia assignment list vcm\n  vigia assignment list vcm --institution msp --account ana"
+    )]
+    List(list::Args),
     /// La acepta, por la institución / accept it, for the institution.
     #[command(after_help = "Ejemplo / example:\n  vigia assignment accept plans/vcm/assignments/a1")]
     Accept(Accept),
@@ -117,6 +128,7 @@ pub async fn run(command: &Command, json: bool) -> Result<()> {
     match command {
         Command::Import(args) => import(args, json).await,
         Command::Propose(args) => propose(args, json).await,
+        Command::List(args) => list::run(args, json).await,
         Command::Accept(args) => accept(args, json).await,
         Command::Contest(args) => contest(args, json).await,
     }
@@ -183,9 +195,22 @@ async fn propose(args: &Propose, json: bool) -> Result<()> {
     desk::tell(json, "vigia.assignments.v1.ProposeAssignmentResponse", &answer, &text)
 }
 
+/// An assignment's resource name. An id alone is refused: it may stand in several plans.
+fn full(name: &str) -> Result<String> {
+    if split("plans/{}/assignments/{}", name).is_some() {
+        return Ok(name.to_owned());
+    }
+    Err(Usage::of(in_words(
+        format!("«{name}» no basta: escriba el nombre entero, como plans/vcm/assignments/a1; «vigia assignment list PLAN» los muestra"),
+        format!(
+            "\"{name}\" is not enough: write the full name, such as plans/vcm/assignments/a1; \"vigia assignment list PLAN\" shows them"
+        ),
+    )))
+}
+
 async fn accept(args: &Accept, json: bool) -> Result<()> {
     let request = AcceptAssignmentRequest {
-        name: args.assignment.clone(),
+        name: full(&args.assignment)?,
         etag: String::new(),
         request_id: new_id(),
     };
@@ -203,7 +228,7 @@ async fn accept(args: &Accept, json: bool) -> Result<()> {
 
 async fn contest(args: &Contest, json: bool) -> Result<()> {
     let request = ContestAssignmentRequest {
-        name: args.assignment.clone(),
+        name: full(&args.assignment)?,
         reason: args.reason.clone(),
         etag: String::new(),
         request_id: new_id(),

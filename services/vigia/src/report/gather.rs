@@ -24,7 +24,7 @@ use vigia_proto::{
 
 use crate::{
     cast::Principal,
-    commands::{parse_as_of, plan_name},
+    commands::{self, parse_as_of, plan_name},
     output,
     refused::told,
     voices,
@@ -354,7 +354,7 @@ async fn follow_ups(principal: &Principal, parent: &str, as_of: Option<prost_typ
 /// What one institution is late with on one action: one call, one row.
 #[derive(Clone, Debug)]
 pub struct Late<'m> {
-    /// Since when: the oldest due instant.
+    /// Since when: the oldest due instant, of a returned report its answer's.
     pub since: Option<Timestamp>,
     /// Who owed it, as resource name.
     pub institution: &'m str,
@@ -377,13 +377,12 @@ pub fn late(materials: &Materials) -> Vec<Late<'_>> {
         let who = verdict.institutions.first().map(String::as_str).unwrap_or_default();
         rows.entry((who, verdict.action.as_str())).or_default().push(verdict);
     }
-    let due = |verdict: &Verdict| verdict.due_time.as_ref().and_then(instant);
     let mut late: Vec<_> = rows
         .into_iter()
         .map(|((institution, action), mut owed)| {
-            owed.sort_by_key(|verdict| (due(verdict), verdict.name.as_str()));
+            owed.sort_by_key(|verdict| (commands::due(verdict), verdict.name.as_str()));
             Late {
-                since: owed.first().and_then(|verdict| due(verdict)),
+                since: owed.first().and_then(|verdict| commands::due(verdict)),
                 institution,
                 title: owed
                     .first()

@@ -42,6 +42,29 @@ async fn a_report_reads_well() {
     );
 }
 
+/// A ministry stood there as the one that answers, although it had contested.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_contests_does_not_answer_for_an_action() {
+    let begun = "- {at: 2026-04-05 09:00,";
+    let contested = "\
+- {at: 2026-01-03 09:00, as: coordinator, do: propose, assignment: c1, action: A1, institution: mdg, role: lead, from: 2026-01-01}
+- {at: 2026-01-03 09:01, as: mdg, do: contest, assignment: c1}
+- {at: 2026-01-03 09:02, as: coordinator, do: propose, assignment: u1, action: A1, institution: mies, role: lead, from: 2026-01-01}
+";
+    let story = STORY.replacen(begun, &format!("{contested}{begun}"), 1);
+    let mut play = Play::of(&story).await;
+    play.until("2026-02-01 10:00").await;
+    let auditor = play.stage.cast.of("auditor").expect("an auditor");
+    let leads = async |as_of: &str| {
+        let materials = Materials::gather(&auditor, "demo", Some(as_of), None).await.expect("gathered");
+        let on_it = materials.verdicts.iter().find(|verdict| verdict.name == "plans/demo/actions/a1");
+        on_it.expect("a verdict").institutions.clone()
+    };
+    // Silence is no way out; before it contested, it was asked.
+    assert_eq!(leads("2026-02-01T09:00").await, ["institutions/mies", "institutions/msp"]);
+    assert_eq!(leads("2026-01-03T09:00").await, ["institutions/mdg", "institutions/msp"]);
+}
+
 fn some(text: &str, number: usize) -> String {
     format!("{text} {number}")
 }

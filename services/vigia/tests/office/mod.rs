@@ -229,6 +229,22 @@ impl Office {
         self.told(self.vigia(&[arguments, &who].concat()))
     }
 
+    /// Runs `vigia` as an institution's client on a machine whose clock is so many seconds ahead of the server's.
+    pub(crate) fn run_ahead(&self, client: &str, seconds: i64, arguments: &[&str]) -> Told {
+        let key = format!("{client}.pem");
+        let who = ["--server", &self.address, "--client", client, "--key", &key];
+        let mut command = self.command(&[arguments, &who].concat());
+        command.env("FAKETIME", format!("{:+}s", self.shift + seconds));
+        self.told(command.stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Runs `vigia` with what `vigia login` has kept, and a person in the environment.
+    pub(crate) fn run_with_account(&self, account: &str, password: &str, arguments: &[&str]) -> Told {
+        let mut command = self.command(arguments);
+        command.env("VIGIA_ACCOUNT", account).env("VIGIA_PASSWORD", password);
+        self.told(command.stdin(Stdio::null()).output().unwrap())
+    }
+
     fn told(&self, output: Output) -> Told {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Told {

@@ -1,5 +1,6 @@
 //! Takes out of a file what could identify a person, before it is hashed and sent: where and by whom a picture was taken,
-//! who wrote a document, who commented on it. What a file shows or says is left as it is; comments go with their authors.
+//! who wrote a document, who commented on it and what they said. What a file shows is left as it is; what it hides and can't
+//! be taken out without changing what it says stays, and is told.
 //!
 //! The same bytes are always cleaned to the same bytes, so that an upload that broke off goes on in another run. Which
 //! metadata identify a person is said by the server's own inspection, which looks at the result once more.
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::fault::told;
 use crate::lang::say;
 
 /// Bytes of a file that is cleaned at most: it is held in memory, in two or three copies. Larger ones are sent as they
@@ -36,10 +38,12 @@ pub enum Removed {
     Behind,
     /// A document's author, who saved it last, its manager.
     Author,
-    /// Comments with their authors.
+    /// Comments and notes: their text, and who made them.
     Comments,
     /// Who made tracked changes and notes.
     Names,
+    /// A document's title, subject, keywords, description and whatever else its properties say.
+    Properties,
 }
 
 impl Removed {
@@ -63,6 +67,52 @@ impl Removed {
                 "nombres de quienes hicieron cambios o notas",
                 "the names of who made changes or notes",
             ),
+            Self::Properties => say(
+                "propiedades del documento (título, asunto, palabras clave y las demás)",
+                "the document's properties (title, subject, keywords and the others)",
+            ),
+        }
+    }
+}
+
+/// Something that stays in a file and is not seen at once: a person has to look at it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stays {
+    /// A sheet that is hidden, by its name.
+    HiddenSheet(String),
+    /// Text that is formatted as hidden.
+    HiddenText,
+    /// Text that was deleted while changes were tracked.
+    Deleted,
+    /// Files within the document.
+    Attached(usize),
+    /// A signed document's properties: without them the signature would break.
+    SignedProperties,
+}
+
+impl Stays {
+    /// In words, in the reader's language.
+    pub fn said(&self) -> String {
+        match self {
+            Self::HiddenSheet(name) => told(
+                format!("la hoja oculta «{name}»: muéstrela y revísela"),
+                format!("the hidden sheet \"{name}\": unhide it and look through it"),
+            ),
+            Self::HiddenText => say("texto oculto: muéstrelo y revíselo", "hidden text: show it and look through it").to_owned(),
+            Self::Deleted => say(
+                "texto borrado con control de cambios: acepte los cambios en el original",
+                "text that was deleted with changes tracked: accept the changes in the original",
+            )
+            .to_owned(),
+            Self::Attached(count) => told(
+                format!("archivos adjuntos dentro del documento ({count}): revíselos"),
+                format!("files attached within the document ({count}): look through them"),
+            ),
+            Self::SignedProperties => say(
+                "las propiedades del documento (título, programa y otras), porque está firmado",
+                "the document's properties (title, program and others), because it is signed",
+            )
+            .to_owned(),
         }
     }
 }
@@ -98,19 +148,57 @@ impl Uncleanable {
     }
 }
 
-/// A file without what could identify a person, and what was taken out; with nothing taken out the bytes are the same.
-pub fn clean(bytes: Vec<u8>) -> Result<(Vec<u8>, BTreeSet<Removed>), Uncleanable> {
-    let cleaned = match bytes.as_slice() {
-        [0xFF, 0xD8, 0xFF, ..] => picture::jpeg(&bytes),
-        [0x89, b'P', b'N', b'G', ..] => picture::png(&bytes),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => picture::webp(&bytes),
-        [b'%', b'P', b'D', b'F', b'-', ..] => pdf::clean(&bytes),
-        [b'P', b'K', 3, 4, ..] => office::clean(&bytes),
-        // Texts hold nothing but their text; everything else the server does not take.
-        _ => return Ok((bytes, BTreeSet::new())),
-    };
-    cleaned.map(|(cleaned, removed)| if removed.is_empty() { (bytes, removed) } else { (cleaned, removed) })
+/// A file without what could identify a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clean {
+    /// The same bytes as before where nothing was taken out.
+    pub bytes: Vec<u8>,
+    /// What was taken out.
+    pub removed: BTreeSet<Removed>,
+    /// What stays and is not seen at once.
+    pub stays: BTreeSet<Stays>,
 }
 
-/// What a cleaner gives: the bytes, of no use where nothing was taken out.
-type Cleaned = Result<(Vec<u8>, BTreeSet<Removed>), Uncleanable>;
+impl From<Picture> for Clean {
+    fn from((bytes, removed): Picture) -> Self {
+        Self {
+            bytes,
+            removed,
+            stays: BTreeSet::new(),
+        }
+    }
+}
+
+/// Cleans a file.
+pub fn clean(bytes: Vec<u8>) -> Result<Clean, Uncleanable> {
+    let cleaned = match bytes.as_slice() {
+        [0xFF, 0xD8, 0xFF, ..] => picture::jpeg(&bytes)?.into(),
+        [0x89, b'P', b'N', b'G', ..] => picture::png(&bytes)?.into(),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => picture::webp(&bytes)?.into(),
+        [b'%', b'P', b'D', b'F', b'-', ..] => pdf::clean(&bytes)?,
+        [b'P', b'K', 3, 4, ..] => office::clean(&bytes)?,
+        // Texts hold nothing but their text; everything else the server does not take.
+        _ => Clean::default(),
+    };
+    Ok(if cleaned.removed.is_empty() {
+        Clean { bytes, ..cleaned }
+    } else {
+        cleaned
+    })
+}
+
+/// A picture's bytes, of no use where nothing was taken out, and what was.
+type Picture = (Vec<u8>, BTreeSet<Removed>);
+/// What a cleaner of pictures gives.
+type Cleaned = Result<Picture, Uncleanable>;
+
+/// What becomes of a signed document from which something would be taken out. Nearly every program writes properties, so a
+/// signed one is refused only where it says more: for its properties alone it stays as it is, and that is told.
+fn signed(removed: &BTreeSet<Removed>, stays: BTreeSet<Stays>) -> Result<Clean, Uncleanable> {
+    if removed.iter().any(|removed| *removed != Removed::Properties) {
+        return Err(Uncleanable::Signed);
+    }
+    let mut stays = stays;
+    stays.insert(Stays::SignedProperties);
+    Ok(Clean { stays, ..Clean::default() })
+}

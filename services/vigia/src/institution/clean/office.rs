@@ -12,7 +12,7 @@ use quick_xml::{
 };
 use zip::{CompressionMethod, ZipArchive, ZipWriter, read::ZipFile, write::SimpleFileOptions};
 
-use super::{Cleaned, Removed, Uncleanable, picture};
+use super::{Clean, Removed, Stays, Uncleanable, picture, signed};
 
 /// Bytes of a file of the archive, unpacked, that is looked into at most.
 const PART_BYTES_MAX: u64 = 64 << 20;
@@ -27,13 +27,41 @@ const AUTHORS: [&str; 6] = [
     "author",
 ];
 
-/// Elements by which a text points to its comments: what they point to is taken out.
-const POINTERS: [&str; 3] = ["w:commentRangeStart", "w:commentRangeEnd", "w:commentReference"];
+/// Elements of a document's properties whose text says what it is about or where it comes from, without their prefix.
+const PROPERTIES: [&str; 18] = [
+    "title",
+    "subject",
+    "keywords",
+    "keyword",
+    "description",
+    "category",
+    "contentStatus",
+    "contributor",
+    "publisher",
+    "source",
+    "rights",
+    "coverage",
+    "relation",
+    "identifier",
+    "user-defined",
+    "Company",
+    "HyperlinkBase",
+    "Template",
+];
+
+/// Comments within a text, and the elements by which a text points to comments that stand elsewhere.
+const COMMENTS: [&str; 5] = [
+    "w:commentRangeStart",
+    "w:commentRangeEnd",
+    "w:commentReference",
+    "office:annotation",
+    "office:annotation-end",
+];
 
 /// Who made a change, where a name must stand.
 const SOMEBODY: &str = "Autor";
 
-pub(super) fn clean(bytes: &[u8]) -> Cleaned {
+pub(super) fn clean(bytes: &[u8]) -> Result<Clean, Uncleanable> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| Uncleanable::Broken)?;
     let names: Vec<String> = (0..archive.len())
         .map(|place| {
@@ -47,13 +75,13 @@ pub(super) fn clean(bytes: &[u8]) -> Cleaned {
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     if !has("[Content_Types].xml") && !has("mimetype") {
         // No document: the server says so.
-        return Ok((Vec::new(), BTreeSet::new()));
+        return Ok(Clean::default());
     }
-    let mut removed = BTreeSet::new();
+    let (mut removed, mut stays) = (BTreeSet::new(), BTreeSet::new());
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (place, name) in names.iter().enumerate() {
-        if is_of_comments(name) {
-            removed.insert(Removed::Comments);
+        if let Some(gone) = left_out_whole(name) {
+            removed.insert(gone);
             continue;
         }
         let raw = || Uncleanable::Broken;
@@ -61,7 +89,9 @@ pub(super) fn clean(bytes: &[u8]) -> Cleaned {
             Kind::Other => None,
             kind => {
                 let file = archive.by_index(place).map_err(|_| raw())?;
-                edited(kind, name, &unpacked(file)?, &mut removed)?
+                let unpacked = unpacked(file)?;
+                stays.extend(staying(name, &unpacked));
+                edited(kind, name, &unpacked, &mut removed)?
             }
         };
         let file = archive.by_index_raw(place).map_err(|_| raw())?;
@@ -81,19 +111,84 @@ pub(super) fn clean(bytes: &[u8]) -> Cleaned {
         .iter()
         .any(|name| name.starts_with("_xmlsignatures/") || name == "META-INF/documentsignatures.xml");
     if is_signed && !removed.is_empty() {
-        return Err(Uncleanable::Signed);
+        return signed(&removed, stays);
     }
     let cleaned = writer.finish().map_err(|_| Uncleanable::Broken)?;
-    Ok((cleaned.into_inner(), removed))
+    Ok(Clean {
+        bytes: cleaned.into_inner(),
+        removed,
+        stays,
+    })
 }
 
-/// Files that hold comments, or the names of who made them.
-fn is_of_comments(name: &str) -> bool {
+/// Files that go wholly: comments, the names of who made them, and properties that somebody has made up.
+fn left_out_whole(name: &str) -> Option<Removed> {
+    if name == "docProps/custom.xml" {
+        return Some(Removed::Properties);
+    }
     let within = |folder: &str, begins: &[&str]| {
         name.strip_prefix(folder)
             .is_some_and(|file| begins.iter().any(|begin| file.starts_with(begin)) && !file.contains('/'))
     };
-    within("word/", &["comments", "people"]) || within("xl/persons/", &[""]) || within("xl/threadedComments/", &[""])
+    let is_of_comments = within("word/", &["comments", "people"]) || within("xl/persons/", &[""]) || within("xl/threadedComments/", &[""]);
+    is_of_comments.then_some(Removed::Comments)
+}
+
+/// A file of a sheet's comments. It stays, empty of text: the sheet's drawing has a box for each of them.
+fn is_of_cells(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or_default();
+    name.starts_with("xl/") && file.starts_with("comment")
+}
+
+/// A file of the document's properties.
+fn is_of_properties(name: &str) -> bool {
+    matches!(name, "docProps/core.xml" | "docProps/app.xml" | "meta.xml") || name.ends_with(".psmdcp")
+}
+
+/// What stays in a part and is not seen at once.
+fn staying(name: &str, part: &[u8]) -> BTreeSet<Stays> {
+    let has = |word: &str| memchr::memmem::find(part, word.as_bytes()).is_some();
+    let mut stays = BTreeSet::new();
+    match name {
+        _ if name.starts_with("word/document") => {
+            stays.extend(has("<w:delText").then_some(Stays::Deleted));
+            stays.extend(has("<w:vanish/>").then_some(Stays::HiddenText));
+        }
+        "xl/workbook.xml" => stays.extend(hidden_sheets(part)),
+        "content.xml" => {
+            stays.extend(has("<text:deletion").then_some(Stays::Deleted));
+            stays.extend(has("text:display=\"none\"").then_some(Stays::HiddenText));
+            // Large sheets have none, and are not worth reading twice.
+            if has("table:display=\"false\"") {
+                stays.extend(hidden_sheets(part));
+            }
+        }
+        _ => {}
+    }
+    stays
+}
+
+/// The hidden sheets of a workbook: in Excel's by their state, in OpenDocument by a style that is not displayed.
+fn hidden_sheets(workbook: &[u8]) -> Vec<Stays> {
+    let (mut hidden, mut style, mut undisplayed) = (Vec::new(), String::new(), BTreeSet::new());
+    let mut reader = Reader::from_str(std::str::from_utf8(workbook).unwrap_or_default());
+    loop {
+        let element = match reader.read_event() {
+            Ok(Event::Start(element) | Event::Empty(element)) => element,
+            Ok(Event::Eof) | Err(_) => return hidden,
+            Ok(_) => continue,
+        };
+        let value = |key: &str| value(&element, key).unwrap_or_default();
+        match element.name().0 {
+            "style:style" => style = value("style:name"),
+            "style:table-properties" if value("table:display") == "false" => drop(undisplayed.insert(style.clone())),
+            "table:table" if undisplayed.contains(&value("table:style-name")) => hidden.push(Stays::HiddenSheet(value("table:name"))),
+            "sheet" | "x:sheet" if matches!(value("state").as_str(), "hidden" | "veryHidden") => {
+                hidden.push(Stays::HiddenSheet(value("name")));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// How a file of the archive is looked into.
@@ -110,7 +205,7 @@ impl Kind {
         let ends = |ends: &[&str]| ends.iter().any(|end| lower.ends_with(end));
         if ends(&[".jpg", ".jpeg", ".png", ".webp"]) {
             Self::Picture
-        } else if ends(&[".xml", ".rels"]) {
+        } else if ends(&[".xml", ".rels", ".psmdcp"]) {
             Self::Xml
         } else {
             Self::Other
@@ -133,7 +228,9 @@ fn edited(kind: Kind, name: &str, part: &[u8], removed: &mut BTreeSet<Removed>) 
     let found = match (kind, part) {
         (Kind::Xml, _) => match std::str::from_utf8(part) {
             // Large sheets have none of it, and are not worth reading twice.
-            Ok(xml) if may_name(xml) => rewritten(name, xml).map_err(|_| Uncleanable::Broken)?,
+            Ok(xml) if is_of_properties(name) || is_of_cells(name) || may_name(xml) => {
+                rewritten(name, xml).map_err(|_| Uncleanable::Broken)?
+            }
             _ => return Ok(None),
         },
         (Kind::Picture, [0xFF, 0xD8, 0xFF, ..]) => picture::jpeg(part)?,
@@ -149,9 +246,32 @@ fn edited(kind: Kind, name: &str, part: &[u8], removed: &mut BTreeSet<Removed>) 
 
 fn may_name(xml: &str) -> bool {
     AUTHORS.iter().any(|element| xml.contains(&format!("<{element}")))
-        || ["w:author", "<w:comment", "comments", "people.xml", "persons/", "threadedComments"]
-            .iter()
-            .any(|word| xml.contains(word))
+        || [
+            "w:author",
+            "<w:comment",
+            "comments",
+            "people.xml",
+            "persons/",
+            "threadedComments",
+            "office:annotation",
+            "docProps/custom.xml",
+        ]
+        .iter()
+        .any(|word| xml.contains(word))
+}
+
+/// What goes with the text of an element of a part, if its text goes.
+fn blank(part: &str, tag: &str) -> Option<Removed> {
+    let local = tag.rsplit(':').next().unwrap_or_default();
+    if AUTHORS.contains(&tag) {
+        Some(Removed::Author)
+    } else if is_of_cells(part) && local == "t" {
+        Some(Removed::Comments)
+    } else if is_of_properties(part) && PROPERTIES.contains(&local) {
+        Some(Removed::Properties)
+    } else {
+        None
+    }
 }
 
 /// XML without names, and without what points to comments that are gone.
@@ -159,8 +279,8 @@ fn rewritten(name: &str, xml: &str) -> Result<(Vec<u8>, BTreeSet<Removed>), quic
     let mut reader = Reader::from_str(xml);
     let mut writer = Writer::new(Vec::with_capacity(xml.len()));
     let mut removed = BTreeSet::new();
-    // The element whose text is being blanked, and how many elements deep in one that is left out.
-    let mut blanked: Option<String> = None;
+    // The element whose text is being blanked and what goes with it, and how many elements deep in one that is left out.
+    let mut blanked: Option<(String, Removed)> = None;
     let mut left_out = 0_usize;
     loop {
         let event = reader.read_event()?;
@@ -169,53 +289,51 @@ fn rewritten(name: &str, xml: &str) -> Result<(Vec<u8>, BTreeSet<Removed>), quic
             Event::Start(_) if left_out > 0 => left_out += 1,
             Event::End(_) if left_out > 0 => left_out -= 1,
             _ if left_out > 0 => {}
-            Event::Start(element) if goes(name, element) => {
-                removed.insert(Removed::Comments);
-                left_out = 1;
-            }
-            Event::Empty(element) if goes(name, element) => {
-                removed.insert(Removed::Comments);
+            Event::Start(element) | Event::Empty(element) if goes(name, element).is_some() => {
+                removed.extend(goes(name, element));
+                left_out = usize::from(matches!(event, Event::Start(_)));
             }
             Event::Start(element) => {
                 let tag = element.name().0;
-                if blanked.is_none() && AUTHORS.contains(&tag) {
-                    blanked = Some(tag.to_owned());
+                if blanked.is_none() {
+                    blanked = blank(name, tag).map(|with| (tag.to_owned(), with));
                 }
                 writer.write_event(Event::Start(unnamed(element, &mut removed)))?;
             }
             Event::Empty(element) => writer.write_event(Event::Empty(unnamed(element, &mut removed)))?,
             Event::End(element) => {
-                if blanked.as_deref() == Some(element.name().0) {
-                    blanked = None;
-                }
+                blanked.take_if(|(tag, _)| tag == element.name().0);
                 writer.write_event(event)?;
             }
             Event::Text(text) if blanked.is_some() => {
                 if !text.trim().is_empty() {
-                    removed.insert(Removed::Author);
+                    removed.extend(blanked.as_ref().map(|(_, with)| *with));
                 }
             }
             Event::CData(_) | Event::GeneralRef(_) if blanked.is_some() => {
-                removed.insert(Removed::Author);
+                removed.extend(blanked.as_ref().map(|(_, with)| *with));
             }
             _ => writer.write_event(event)?,
         }
     }
 }
 
-/// Whether an element of a part points to comments or to the people who made them.
-fn goes(part: &str, element: &BytesStart<'_>) -> bool {
-    let value = |key: &str| {
-        let mut attributes = element.attributes().flatten();
-        attributes
-            .find(|attribute| attribute.key.0 == key)
-            .map(|attribute| attribute.value.into_owned())
-    };
+/// With what an element of a part goes: one that holds comments, or points to a file that is left out.
+fn goes(part: &str, element: &BytesStart<'_>) -> Option<Removed> {
     match element.name().0 {
-        "Relationship" => value("Target").is_some_and(|target| is_of_comments(&pointed_to(part, &target))),
-        "Override" => value("PartName").is_some_and(|named| is_of_comments(named.trim_start_matches('/'))),
-        name => POINTERS.contains(&name),
+        "Relationship" => left_out_whole(&pointed_to(part, &value(element, "Target")?)),
+        "Override" => left_out_whole(value(element, "PartName")?.trim_start_matches('/')),
+        // Where a text was begun from may lie in somebody's own folder.
+        "meta:template" => Some(Removed::Properties),
+        name => COMMENTS.contains(&name).then_some(Removed::Comments),
     }
+}
+
+/// What an attribute of an element says.
+fn value(element: &BytesStart<'_>, key: &str) -> Option<String> {
+    let mut attributes = element.attributes().flatten();
+    let found = attributes.find(|attribute| attribute.key.0 == key)?;
+    Some(found.value.into_owned())
 }
 
 /// The file that a relationship points to. `word/_rels/document.xml.rels` speaks from `word/`.

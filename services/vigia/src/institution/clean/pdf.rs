@@ -1,10 +1,13 @@
-//! PDF: its author, its records of who made it, the authors of its notes, and what the photographs in it tell.
+//! PDF: what it says of itself and of who made it, its notes and their authors, and what the photographs in it tell.
 
 use std::collections::BTreeSet;
 
 use lopdf::{Dictionary, Document, Object};
 
-use super::{Cleaned, Removed, Uncleanable, picture};
+use super::{Clean, Removed, Stays, Uncleanable, picture, signed};
+
+/// Notes that are no such: what these say stands on the page, or is what a program for the blind reads out.
+const SHOWN: [&[u8]; 3] = [b"Widget", b"FreeText", b"Link"];
 
 /// What the information dictionary may say of a document without naming anybody.
 const PLAIN: [&[u8]; 8] = [
@@ -24,7 +27,7 @@ const NAMING: [&str; 7] = ["creator", "Author", "Artist", "Owner", "GPS", "right
 /// Bytes of such a record, unpacked, at most; a larger one goes unread.
 const RECORD_BYTES: usize = 4 << 20;
 
-pub(super) fn clean(bytes: &[u8]) -> Cleaned {
+pub(super) fn clean(bytes: &[u8]) -> Result<Clean, Uncleanable> {
     let mut document = Document::load_mem(bytes).map_err(|_| {
         // One that asks for a password can't be read at all.
         if memchr::memmem::find(bytes, b"/Encrypt").is_some() {
@@ -37,19 +40,14 @@ pub(super) fn clean(bytes: &[u8]) -> Cleaned {
         return Err(Uncleanable::Encrypted);
     }
     let mut removed = BTreeSet::new();
-    if let Some(info) = information(&mut document) {
-        let before = info.len();
-        let others: Vec<Vec<u8>> = info
-            .iter()
-            .map(|(key, _)| key.clone())
-            .filter(|key| !PLAIN.contains(&&key[..]))
-            .collect();
-        for other in others {
-            info.remove(&other);
-        }
-        if info.len() < before {
-            removed.insert(Removed::Author);
-        }
+    if let Some(info) = information(&document) {
+        let names = info.iter().any(|(key, _)| !PLAIN.contains(&&key[..]));
+        removed.extend((!info.is_empty()).then_some(Removed::Properties));
+        removed.extend(names.then_some(Removed::Author));
+    }
+    // Wholly: whatever the dictionary says is said by nothing else.
+    if let Some(Object::Reference(id)) = document.trailer.remove(b"Info") {
+        document.objects.remove(&id);
     }
     let records: Vec<_> = document
         .objects
@@ -58,24 +56,33 @@ pub(super) fn clean(bytes: &[u8]) -> Cleaned {
         .map(|(id, _)| *id)
         .collect();
     let names = |id| document.objects.get(&id).is_some_and(names_somebody);
-    if !removed.is_empty() && !records.is_empty() || records.iter().any(|id| names(*id)) {
-        for id in &records {
-            document.objects.remove(id);
-        }
-        removed.insert(Removed::Xmp);
+    let record_names = records.iter().any(|id| names(*id));
+    removed.extend(record_names.then_some(Removed::Xmp));
+    // A record repeats what the dictionary says: it goes with it.
+    let record_gone = !records.is_empty() && !removed.is_empty();
+    for id in records.iter().filter(|_| record_gone) {
+        document.objects.remove(id);
     }
-    let mut signed = false;
-    let record_gone = removed.contains(&Removed::Xmp);
+    let (mut is_signed, mut attached) = (false, 0);
     for object in document.objects.values_mut() {
         walk(object, &mut |dictionary| {
-            signed |= dictionary.has(b"ByteRange");
+            is_signed |= dictionary.has(b"ByteRange");
+            attached += usize::from(dictionary.get(b"Type").is_ok_and(|kind| is_name(kind, b"EmbeddedFile")));
             if record_gone {
                 dictionary.remove(b"Metadata");
             }
             // Fields of a form have their own name there; notes have their author's.
-            let is_note = dictionary.has(b"Rect") && !dictionary.get(b"Subtype").is_ok_and(|kind| is_name(kind, b"Widget"));
+            let kind = dictionary.get(b"Subtype").and_then(Object::as_name).unwrap_or_default();
+            let is_shown = SHOWN.contains(&kind);
+            let is_note = dictionary.has(b"Rect") && kind != b"Widget";
             if is_note && dictionary.remove(b"T").is_some() {
                 removed.insert(Removed::Names);
+            }
+            // What was noted, plain and formatted, and on what.
+            for text in [&b"Contents"[..], b"RC", b"Subj"] {
+                if is_note && !is_shown && dictionary.remove(text).is_some() {
+                    removed.insert(Removed::Comments);
+                }
             }
         });
         if let Object::Stream(stream) = object
@@ -87,22 +94,24 @@ pub(super) fn clean(bytes: &[u8]) -> Cleaned {
             removed.extend(of_picture);
         }
     }
-    if signed && !removed.is_empty() {
-        return Err(Uncleanable::Signed);
+    let stays: BTreeSet<_> = (attached > 0).then_some(Stays::Attached(attached)).into_iter().collect();
+    if is_signed && !removed.is_empty() {
+        return signed(&removed, stays);
     }
     let mut cleaned = Vec::new();
     document.save_to(&mut cleaned).map_err(|_| Uncleanable::Broken)?;
-    Ok((cleaned, removed))
+    Ok(Clean {
+        bytes: cleaned,
+        removed,
+        stays,
+    })
 }
 
 /// What the document says of itself.
-fn information(document: &mut Document) -> Option<&mut Dictionary> {
-    match document.trailer.get(b"Info") {
-        Ok(Object::Reference(id)) => {
-            let id = *id;
-            document.objects.get_mut(&id)?.as_dict_mut().ok()
-        }
-        _ => document.trailer.get_mut(b"Info").ok()?.as_dict_mut().ok(),
+fn information(document: &Document) -> Option<&Dictionary> {
+    match document.trailer.get(b"Info").ok()? {
+        Object::Reference(id) => document.objects.get(id)?.as_dict().ok(),
+        info => info.as_dict().ok(),
     }
 }
 

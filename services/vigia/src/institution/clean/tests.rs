@@ -45,13 +45,17 @@ fn names_anybody(bytes: &[u8]) -> bool {
 fn check(name: &str, expect: &[Removed]) -> Vec<u8> {
     let before = given(name);
     assert!(!traces(&before).is_empty(), "{name}: nothing to take out");
-    let (after, removed) = clean(before.clone()).unwrap_or_else(|why| panic!("{name}: {why:?}"));
+    let Clean { bytes: after, removed, .. } = clean(before.clone()).unwrap_or_else(|why| panic!("{name}: {why:?}"));
     assert_eq!(removed.into_iter().collect::<Vec<_>>(), expect, "{name}");
     assert_eq!(traces(&after), Vec::<&str>::new(), "{name}");
     assert!(!names_anybody(&after), "{name}");
-    assert_eq!(clean(before).expect("cleaned before").0, after, "{name}: cleaned otherwise");
-    let (again, nothing) = clean(after.clone()).expect("cleaned before");
-    assert_eq!((again == after, nothing.is_empty()), (true, true), "{name}: cleaned twice");
+    assert_eq!(clean(before).expect("cleaned before").bytes, after, "{name}: cleaned otherwise");
+    let again = clean(after.clone()).expect("cleaned before");
+    assert_eq!(
+        (again.bytes == after, again.removed.is_empty()),
+        (true, true),
+        "{name}: cleaned twice"
+    );
     after
 }
 
@@ -86,7 +90,7 @@ fn documents_say_nothing_of_who_wrote_them_or_commented() {
         archive.by_name(name).expect("a part").read_to_string(&mut text).expect("a text");
         text
     };
-    let docx = check("acta.docx", &[Exif, Xmp, Iptc, Beside, Behind, Author, Comments, Names]);
+    let docx = check("acta.docx", &[Exif, Xmp, Iptc, Beside, Behind, Author, Comments, Names, Properties]);
     assert!(!parts(&docx).contains("word/comments.xml"));
     let text = part(&docx, "word/document.xml");
     // What was written stays, tracked changes too; what pointed to the comment is gone, wherever it was named.
@@ -99,20 +103,125 @@ fn documents_say_nothing_of_who_wrote_them_or_commented() {
         assert!(part(&given("acta.docx"), name).contains(word), "{name}");
         assert!(!part(&docx, name).contains(word), "{name}");
     }
-    let odt = check("acta.odt", &[Exif, Xmp, Iptc, Beside, Behind, Author]);
-    assert!(part(&odt, "content.xml").contains("Revisar la cifra"));
+    let odt = check("acta.odt", &[Exif, Xmp, Iptc, Beside, Behind, Author, Comments]);
+    assert!(!part(&odt, "content.xml").contains("annotation"));
     assert_eq!(parts(&odt), parts(&given("acta.odt")));
-    // The comments of a sheet stay, without their authors, and the sheet still knows them.
-    let xlsx = check("datos.xlsx", &[Author]);
-    assert!(part(&xlsx, "xl/comments1.xml").contains("Revisar la cifra"));
+    // The comments of a sheet stay, without text and authors, and the sheet still knows them.
+    let xlsx = check("datos.xlsx", &[Author, Comments]);
+    let comments = part(&xlsx, "xl/comments1.xml");
+    assert!(
+        comments.contains("<comment ref=\"A1\"") && !comments.contains("Revisar la cifra"),
+        "{comments}"
+    );
     assert!(part(&xlsx, "xl/worksheets/_rels/sheet1.xml.rels").contains("comments1.xml"));
     assert_eq!(parts(&xlsx), parts(&given("datos.xlsx")));
-    check("datos.ods", &[Author]);
+    check("datos.ods", &[Author, Comments]);
+}
+
+/// The same archive with files of it written anew, or added.
+fn with(archive: &str, parts: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = ZipArchive::new(Cursor::new(given(archive))).expect("an archive");
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for place in 0..archive.len() {
+        let file = archive.by_index_raw(place).expect("a file of the archive");
+        let name = file.name().expect("a name").into_owned();
+        if parts.iter().all(|(part, _)| *part != name) {
+            writer.raw_copy_file(file).expect("copied");
+        }
+    }
+    for (name, text) in parts {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).expect("begun");
+        writer.write_all(text.as_bytes()).expect("written");
+    }
+    writer.finish().expect("an archive").into_inner()
+}
+
+/// A stranger found title, subject, keywords, company and properties of their own in what had been cleaned.
+#[test]
+fn properties_of_documents_go() {
+    let core = "<cp:coreProperties><dc:title>Caso Paz</dc:title><dc:subject>Caso Paz</dc:subject><cp:keywords>Caso Paz</cp:keywords>\
+<dc:description>Caso Paz</dc:description><cp:category>Caso Paz</cp:category><cp:lastModifiedBy>Caso Paz</cp:lastModifiedBy>\
+<cp:revision>3</cp:revision></cp:coreProperties>";
+    let custom = "<Properties><property name=\"Responsable\"><vt:lpwstr>Caso Paz</vt:lpwstr></property></Properties>";
+    let types = "<Types><Override PartName=\"/docProps/custom.xml\" ContentType=\"x\"/><Override PartName=\"/xl/workbook.xml\" ContentType=\"y\"/></Types>";
+    let rels = "<Relationships><Relationship Id=\"a\" Target=\"docProps/custom.xml\"/><Relationship Id=\"b\" Target=\"xl/workbook.xml\"/></Relationships>";
+    let before = with(
+        "datos.xlsx",
+        &[
+            ("docProps/core.xml", core),
+            (
+                "docProps/app.xml",
+                "<Properties><Company>Caso Paz</Company><Application>Excel</Application></Properties>",
+            ),
+            ("docProps/custom.xml", custom),
+            ("[Content_Types].xml", types),
+            ("_rels/.rels", rels),
+        ],
+    );
+    let after = clean(before).expect("cleaned");
+    assert_eq!(after.removed.into_iter().collect::<Vec<_>>(), [Author, Comments, Properties]);
+    let mut archive = ZipArchive::new(Cursor::new(after.bytes)).expect("an archive");
+    for place in 0..archive.len() {
+        let mut text = Vec::new();
+        let mut file = archive.by_index(place).expect("a file");
+        file.read_to_end(&mut text).expect("unpacked");
+        let text = String::from_utf8_lossy(&text);
+        let name = file.name().expect("a name").into_owned();
+        assert!(
+            !text.contains("Caso Paz") && !text.contains("custom.xml") && name != "docProps/custom.xml",
+            "{name}: {text}"
+        );
+        if name == "docProps/core.xml" {
+            assert!(text.contains("<dc:title></dc:title>") && text.contains("<cp:revision>3<"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_stays_hidden_is_told() {
+    let stays = |bytes: Vec<u8>| clean(bytes).expect("cleaned").stays.into_iter().collect::<Vec<_>>();
+    let sheets = "<workbook><sheets><sheet name=\"Datos\" state=\"visible\"/><sheet name=\"Nombres\" state=\"hidden\"/>\
+<sheet name=\"Más\" state=\"veryHidden\"></sheet></sheets></workbook>";
+    let hidden = |name: &str| Stays::HiddenSheet(name.to_owned());
+    assert_eq!(
+        stays(with("datos.xlsx", &[("xl/workbook.xml", sheets)])),
+        [hidden("Más"), hidden("Nombres")]
+    );
+    let content = "<office:document-content><style:style style:name=\"ta1\"><style:table-properties table:display=\"true\"/></style:style>\
+<style:style style:name=\"ta2\"><style:table-properties table:display=\"false\"/></style:style>\
+<table:table table:name=\"A\" table:style-name=\"ta1\"/><table:table table:name=\"B\" table:style-name=\"ta2\"/></office:document-content>";
+    assert_eq!(stays(with("datos.ods", &[("content.xml", content)])), [hidden("B")]);
+    let text = "<w:document><w:del w:author=\"Autor\"><w:delText>x</w:delText></w:del><w:rPr><w:vanish/></w:rPr></w:document>";
+    assert_eq!(
+        stays(with("acta.docx", &[("word/document.xml", text)])),
+        [Stays::HiddenText, Stays::Deleted]
+    );
+    assert_eq!(stays(given("datos.xlsx")), []);
+    // Without properties only its signature is left; with them it stays as it is, and that is said.
+    let mut plain = pdf(true);
+    plain.objects.retain(|_, object| {
+        !object
+            .as_stream()
+            .is_ok_and(|stream| stream.dict.has(b"Filter") || stream.dict.has(b"Type"))
+    });
+    let mut about = Dictionary::new();
+    about.set("Producer", Object::string_literal("x"));
+    plain.trailer.set("Info", about);
+    for object in plain.objects.values_mut() {
+        if let Ok(page) = object.as_dict_mut() {
+            page.remove(b"Annots");
+        }
+    }
+    let mut signed = Vec::new();
+    plain.save_to(&mut signed).expect("written");
+    let after = clean(signed.clone()).expect("taken as it is");
+    assert_eq!((after.bytes == signed, after.removed.len()), (true, 0));
+    assert_eq!(after.stays.into_iter().collect::<Vec<_>>(), [Stays::SignedProperties]);
 }
 
 #[test]
 fn a_pdf_says_nothing_of_its_author() {
-    let pdf = check("datos.pdf", &[Author, Names]);
+    let pdf = check("datos.pdf", &[Author, Comments, Names, Properties]);
     assert_eq!(Document::load_mem(&pdf).expect("a PDF").get_pages().len(), 1);
 }
 
@@ -167,10 +276,10 @@ fn records_notes_and_photographs_of_a_pdf_are_cleaned_wherever_they_stand() {
     pdf(false).save_modern(&mut packed).expect("written");
     assert!(traces(&packed).contains(&"pdf.author"));
     for before in [plain, packed] {
-        let (after, removed) = clean(before).expect("cleaned");
+        let Clean { bytes: after, removed, .. } = clean(before).expect("cleaned");
         assert_eq!(
             removed.into_iter().collect::<Vec<_>>(),
-            [Exif, Xmp, Iptc, Beside, Behind, Author, Names]
+            [Exif, Xmp, Iptc, Beside, Behind, Author, Comments, Names, Properties]
         );
         assert_eq!(traces(&after), Vec::<&str>::new());
         let document = Document::load_mem(&after).expect("a PDF");
@@ -179,11 +288,10 @@ fn records_notes_and_photographs_of_a_pdf_are_cleaned_wherever_they_stand() {
             all.extend(format!("{object:?}").into_bytes());
         }
         assert!(!names_anybody(&all) && !names_anybody(&after));
-        // The title and the form's field stay.
-        for kept in ["Acta", "casilla_1"] {
-            assert!(memchr::memmem::find(&after, kept.as_bytes()).is_some(), "{kept}");
-        }
-        assert_eq!(clean(after).expect("cleaned before").1, BTreeSet::new());
+        // Of what it says only the form's field stays.
+        let says = |text: &str| memchr::memmem::find(&after, text.as_bytes()).is_some();
+        assert_eq!(["casilla_1", "Acta", "Revisar"].map(says), [true, false, false]);
+        assert_eq!(clean(after.clone()).expect("cleaned before").removed, BTreeSet::new());
     }
 }
 
@@ -202,7 +310,11 @@ fn what_can_not_be_cleaned_is_said() {
 #[test]
 fn what_has_nothing_to_take_out_is_left_as_it_is() {
     for bytes in ["canton;valor\nAña;1,5\n".as_bytes().to_vec(), Vec::new(), b"MZ\x90\0".to_vec()] {
-        assert_eq!(clean(bytes.clone()), Ok((bytes, BTreeSet::new())));
+        let same = Clean {
+            bytes: bytes.clone(),
+            ..Clean::default()
+        };
+        assert_eq!(clean(bytes), Ok(same));
     }
 }
 
