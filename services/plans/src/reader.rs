@@ -228,9 +228,14 @@ impl Reader {
 
     /// What is odd but accepted.
     pub(crate) fn warnings(&self) -> Vec<String> {
+        if self.kept.is_empty() {
+            return Vec::new();
+        }
         let kept: Vec<_> = self.kept.iter().map(String::as_str).collect();
-        let warning = format!("estas claves se guardan como anotaciones, sin otro efecto: {}", kept.join(", "));
-        Some(warning).filter(|_| !kept.is_empty()).into_iter().collect()
+        vec![format!(
+            "estas claves se guardan como anotaciones, sin otro efecto: {}",
+            kept.join(", ")
+        )]
     }
 
     /// Where a slip would change every deadline or verdict nothing may be unknown but marks of where it comes from, and

@@ -1,5 +1,6 @@
 //! What our own journal says beside the facts of the rules: what was observed on reports that were returned, which evidence
-//! is here, what was spent, and when this service was not there. Kept in memory, so that a submission is decided without asking the database.
+//! is here, what was spent, and when this service was not there. Kept in memory, so that a submission is decided without
+//! asking the database.
 
 use std::collections::HashMap;
 

@@ -16,7 +16,7 @@ use vigia_proto::{
 use crate::{
     access::Access,
     cast::Principal,
-    commands::{parse_as_of, plan_name, plan_of, shortened, tell_basis, tell_scorecards},
+    commands::{as_of_wire, parse_as_of, plan_name, plan_of, shortened, tell_basis, tell_scorecards},
     lang::{Lang, lang, say},
     letter,
     output::{self, Usage},
@@ -41,7 +41,7 @@ pub async fn explain(access: &Access, name: &str, as_of: Option<&str>, json: boo
         )));
     };
     let (plan, zone) = plan(&principal, &of).await?;
-    let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
+    let as_of = as_of_wire(as_of, &zone)?;
     let request = GetVerdictRequest {
         name: name.to_owned(),
         as_of,
@@ -89,7 +89,7 @@ pub async fn compare(access: &Access, name: &str, plan_given: Option<&str>, from
         name,
         plan: of,
         from: Some(timestamp(parse_as_of(from, &zone)?)),
-        to: to.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp),
+        to: as_of_wire(to, &zone)?,
     };
     let mut compliance = ComplianceServiceClient::new(principal);
     let answer = compliance.compare_scorecards(request).await.map_err(told)?.into_inner();
@@ -149,7 +149,7 @@ pub async fn trajectory(access: &Access, name: &str, plan_given: Option<&str>, a
     let request = GetTrajectoryRequest {
         name,
         plan: of,
-        as_of: as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp),
+        as_of: as_of_wire(as_of, &zone)?,
     };
     let mut compliance = ComplianceServiceClient::new(principal);
     let answer = compliance.get_trajectory(request).await.map_err(told)?.into_inner();

@@ -201,6 +201,11 @@ pub fn parse_as_of(text: &str, zone: &TimeZone) -> Result<Timestamp> {
     crate::scenario::instant(zone, local)
 }
 
+/// The same, as requests have it; none where nothing is said.
+pub fn as_of_wire(text: Option<&str>, zone: &TimeZone) -> Result<Option<prost_types::Timestamp>> {
+    Ok(text.map(|text| parse_as_of(text, zone)).transpose()?.map(timestamp))
+}
+
 /// The zone in which the times of a plan are to be read.
 async fn zone(principal: &Principal, plan: &str) -> Result<TimeZone> {
     let request = GetPlanRequest { name: plan.to_owned() };
@@ -226,7 +231,7 @@ pub async fn scorecard(access: &Access, name: &str, plan: Option<&str>, as_of: O
     let principal = access.principal().await?;
     let (name, plan) = crate::ask::scope(&principal, name, plan).await?;
     let zone = zone(&principal, &plan).await?;
-    let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
+    let as_of = as_of_wire(as_of, &zone)?;
     let request = GetScorecardRequest { name, plan, as_of };
     let answer = ComplianceServiceClient::new(principal)
         .get_scorecard(request)
@@ -251,7 +256,7 @@ pub async fn verdict(access: &Access, name: &str, as_of: Option<&str>, json: boo
         )));
     };
     let zone = zone(&principal, &plan).await?;
-    let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
+    let as_of = as_of_wire(as_of, &zone)?;
     let request = GetVerdictRequest {
         name: name.to_owned(),
         as_of,

@@ -4,12 +4,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Serialize;
@@ -107,27 +106,22 @@ pub async fn run(files: &[PathBuf], processes: Processes, server: Option<String>
         .sum();
     let progress = progress(events);
     let institutions = scenarios.iter().flat_map(|(_, scenario)| scenario.institutions()).collect();
-    let backstage = Arc::new(Backstage::prepare(processes, server.as_deref(), &institutions).await?);
+    let backstage = Backstage::prepare(processes, server.as_deref(), &institutions).await?;
     // Four times as many as there are cores: each waits now and then, for a commit or for a follower.
     let at_once = 4 * std::thread::available_parallelism().map_or(2, usize::from);
     let mut played: Vec<Outcome> = futures::stream::iter(scenarios)
         .map(|(file, scenario)| {
-            let (progress, backstage) = (progress.clone(), Arc::clone(&backstage));
-            // A task of its own: side by side on all cores.
-            let playing = tokio::spawn(async move {
-                let played = play(&file, &scenario, &backstage, &progress).await;
+            let (progress, backstage) = (&progress, &backstage);
+            async move {
+                let played = play(&file, &scenario, backstage, progress).await;
                 // One that can't be played takes none of the others along.
                 played.unwrap_or_else(|cause| Outcome::failed(&file, Some(&scenario), &cause))
-            });
-            async { playing.await.context("play") }
+            }
         })
         .buffered(at_once)
-        .try_collect()
-        .await?;
-    // Every task has ended, so nobody else holds it.
-    if let Some(backstage) = Arc::into_inner(backstage) {
-        backstage.strike().await?;
-    }
+        .collect()
+        .await;
+    backstage.strike().await?;
     played.extend(unread);
     progress.finish_and_clear();
     let outcomes = Outcomes::of(played);

@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl Db {
-    /// Marks that this process is there at `now`. Where the last mark is as old as `gap`, or older, nothing is marked, and the answer
-    /// is false: nobody was there in between. The first mark has none before it.
+    /// Marks that this process is there at `now`. Where the last mark is as old as `gap`, or older, nothing is marked, and
+    /// the answer is false: nobody was there in between. The first mark has none before it.
     pub async fn mark_alive(&self, now: Timestamp, gap: SignedDuration) -> Result<bool, Error> {
         let since = now.checked_sub(gap).unwrap_or(Timestamp::MIN);
         Ok(mark(&self.0.writer, now, since).await?)

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use console::Style;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
-use vigia_platform::{instant, timestamp};
+use vigia_platform::instant;
 use vigia_proto::compliance::{
     Alert, AlertRule, GetAlertRequest, ListAlertsRequest, ListAlertsResponse, PreviewAlertsRequest, PreviewAlertsResponse,
     alert_service_client::AlertServiceClient,
@@ -13,7 +13,7 @@ use super::{minute, rule_word};
 use crate::{
     access::Access,
     ask,
-    commands::{parse_as_of, plan_name, plan_of, tell_basis},
+    commands::{as_of_wire, plan_name, plan_of, tell_basis},
     institution::fault::told as in_words,
     lang::{lang, say},
     office::desk::named,
@@ -123,12 +123,7 @@ pub async fn list(access: &Access, args: &ListArgs, json: bool) -> Result<()> {
     let mut request = ListAlertsRequest {
         filter: args.filter(&parent),
         parent,
-        as_of: args
-            .as_of
-            .as_deref()
-            .map(|text| parse_as_of(text, &zone))
-            .transpose()?
-            .map(timestamp),
+        as_of: as_of_wire(args.as_of.as_deref(), &zone)?,
         page_size: PAGE,
         page_token: String::new(),
     };
@@ -167,12 +162,7 @@ pub async fn show(access: &Access, args: &ShowArgs, json: bool) -> Result<()> {
     let (_, zone) = ask::plan(&principal, &plan).await?;
     let request = GetAlertRequest {
         name: args.name.clone(),
-        as_of: args
-            .as_of
-            .as_deref()
-            .map(|text| parse_as_of(text, &zone))
-            .transpose()?
-            .map(timestamp),
+        as_of: as_of_wire(args.as_of.as_deref(), &zone)?,
     };
     let answer = AlertServiceClient::new(principal)
         .get_alert(request)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
-use vigia_platform::{instant, timestamp};
+use vigia_platform::instant;
 use vigia_proto::{
     assignments::{
         Agreement, ContactPoint, Institution, ListAgreementsRequest, ListInstitutionsRequest, ListSuccessionsRequest, Succession,
@@ -24,7 +24,7 @@ use vigia_proto::{
 
 use crate::{
     cast::Principal,
-    commands::{self, parse_as_of, plan_name},
+    commands::{self, as_of_wire, plan_name},
     output,
     refused::told,
     voices,
@@ -101,8 +101,8 @@ impl Materials {
             .plan
             .unwrap_or_default();
         let zone = TimeZone::get(&plan.time_zone)?;
-        let as_of = as_of.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
-        let from = compare.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
+        let as_of = as_of_wire(as_of, &zone)?;
+        let from = as_of_wire(compare, &zone)?;
         // Whatever the first answer is as of, all others are.
         let (scorecards, basis) = scorecards(principal, &parent, as_of).await?;
         let as_of = basis.as_of;

@@ -13,10 +13,10 @@ use anyhow::Result;
 use clap::Subcommand;
 use jiff::tz::TimeZone;
 use prost_types::Timestamp;
-use vigia_platform::{new_id, timestamp};
+use vigia_platform::new_id;
 use vigia_proto::compliance::{EraseTextsRequest, TextSeal, text_service_client::TextServiceClient};
 
-use crate::{access::Access, ask, cast::Principal, commands::parse_as_of, lang::say, output, refused::told};
+use crate::{access::Access, ask, cast::Principal, commands::as_of_wire, lang::say, output, refused::told};
 
 /// Rows of a page: the most that a server gives.
 const PAGE: i32 = 1_000;
@@ -163,7 +163,7 @@ pub async fn run(command: &Command, json: bool) -> Result<()> {
 
 async fn zone_and_instant(principal: &Principal, plan: &str, at: Option<&str>) -> Result<(TimeZone, Option<Timestamp>)> {
     let (_, zone) = ask::plan(principal, plan).await?;
-    let at = at.map(|text| parse_as_of(text, &zone)).transpose()?.map(timestamp);
+    let at = as_of_wire(at, &zone)?;
     Ok((zone, at))
 }
 
